@@ -1,0 +1,1 @@
+"""Corpora to Kaldi data directories, one module a corpus."""

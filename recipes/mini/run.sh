@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# The whole pipeline on a small synthetic corpus: prepare, train, convert, measure, report.
+# --config names a file in conf/, --jobs is the number of processes, --device is auto, cpu or cuda.
+cd "$(dirname "$0")" || exit
+config=demo jobs=2 device=auto
+. ../stages.sh
+conf=conf/$config.yaml dump=dump/$config exp=exp/$config
+
+run_stage 1 "Data preparation" python -m data_prep.mini data
+run_stage 2 "Features (train)" sqspeech features data/train "$dump/train" --config "$conf" --jobs "$jobs"
+run_stage 2 "Features (dev)" sqspeech features data/dev "$dump/dev" --config "$conf" --jobs "$jobs"
+run_stage 3 "Training" sqspeech train "$dump" "$exp" --config "$conf" --device "$device"
+run_stage 4 "Units" sqspeech units "$exp/best.ckpt" data/test -o "$exp/units.txt" --device "$device"
+run_stage 5 "Conversion" sqspeech convert "$exp/best.ckpt" data/test --to source --to f1 --to m1 \
+  -o "$exp/conversion" --device "$device"
+run_stage 6 "Evaluation" sqspeech evaluate "$exp/best.ckpt" data/test -o "$exp/metrics.json" \
+  --item data/test/phones.item --parallel --device "$device"
+run_stage 7 "Report" sqspeech report "$exp" -o "$exp/report.html"

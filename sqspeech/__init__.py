@@ -1,0 +1,3 @@
+"""Speech representation with stochastically quantised variational autoencoders."""
+
+__version__ = "0.1.0"

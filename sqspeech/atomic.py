@@ -1,0 +1,49 @@
+"""Files that are either whole or absent."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqspeech.errors import SqspeechError
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; rename it to `path` on success, delete it on failure.
+
+    The temporary name keeps the suffix, because writers such as soundfile choose the format by it.
+
+    Raises
+    ------
+    SqspeechError
+        The folder cannot be made or written, or the disk is full.
+    """
+    temporary = path.with_name(f".tmp-{os.getpid()}-{path.name}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        _flush(temporary)
+        temporary.replace(path)
+    except OSError as error:
+        raise SqspeechError(
+            f"{path}: cannot write ({error.strerror or error}); free some space or choose a writable folder"
+        ) from error
+    finally:
+        # When even the folder could not be made there is nothing to delete, and unlink says so.
+        try:
+            temporary.unlink(missing_ok=True)
+        except OSError:
+            pass
+
+
+def _flush(path: Path) -> None:
+    # Without it a power cut after the rename can leave an empty file under the final name.
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")

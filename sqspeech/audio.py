@@ -1,0 +1,94 @@
+"""Read any audio as mono float32, resample it, and write it."""
+
+from pathlib import Path
+
+import librosa
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from sqspeech.atomic import atomic_path
+from sqspeech.errors import DataError
+
+SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif"})
+
+
+def read(
+    path: Path, sample_rate: int | None = None, start: float = 0.0, end: float | None = None
+) -> tuple[NDArray[np.float32], int]:
+    """Read a recording, or a part of one, mixed down to mono.
+
+    Parameters
+    ----------
+    path
+        Anything libsndfile reads.
+    sample_rate
+        Hz to resample to; the recording's own rate when None.
+    start, end
+        The part to read, in seconds; `end` None is the end of the recording.
+
+    Returns
+    -------
+    samples
+        Shape (N,), float32, full scale is [-1, 1].
+    sample_rate
+        In Hz.
+
+    Raises
+    ------
+    DataError
+        The file is missing, empty, truncated, not audio, or has NaN or infinite samples.
+    """
+    if not path.is_file():
+        raise DataError(f"{path}: no such audio file; check the path")
+    if path.stat().st_size == 0:
+        raise DataError(f"{path}: the file is empty (0 bytes); fetch or record it again")
+    samples, rate = _decode(path, start, end)
+    if not np.isfinite(samples).all():
+        raise DataError(f"{path}: NaN or infinite samples; the file is damaged, fetch or record it again")
+    if sample_rate is None or sample_rate == rate:
+        return samples, rate
+    return resample(samples, rate, sample_rate), sample_rate
+
+
+def _decode(path: Path, start: float, end: float | None) -> tuple[NDArray[np.float32], int]:
+    try:
+        with soundfile.SoundFile(path) as file:
+            first = round(start * file.samplerate)
+            last = file.frames if end is None else min(round(end * file.samplerate), file.frames)
+            if first >= last:
+                raise DataError(f"{path}: nothing between {start} s and {end} s; it lasts {file.frames / file.samplerate} s")
+            file.seek(first)
+            samples = file.read(last - first, dtype="float32", always_2d=True)
+            rate: int = file.samplerate
+    except soundfile.LibsndfileError as error:
+        reason = error.error_string.rstrip(".")
+        raise DataError(f"{path}: cannot decode ({reason}); it is damaged or no audio file") from error
+    if len(samples) < last - first:
+        raise DataError(f"{path}: truncated, {len(samples)} of {last - first} samples; fetch or record it again")
+    mono: NDArray[np.float32] = samples.mean(axis=1, dtype=np.float32)
+    return mono, rate
+
+
+def resample(samples: NDArray[np.float32], source_rate: int, target_rate: int) -> NDArray[np.float32]:
+    """Resample (N,) samples to ceil(N · target_rate / source_rate), rates in Hz (soxr, high quality)."""
+    resampled: NDArray[np.float32] = librosa.resample(
+        samples, orig_sr=source_rate, target_sr=target_rate, res_type="soxr_hq"
+    )
+    return resampled
+
+
+def write(path: Path, samples: NDArray[np.float32], sample_rate: int) -> None:
+    """Write (N,) samples in [-1, 1] as 16-bit PCM, in the format of the suffix, atomically.
+
+    Raises
+    ------
+    DataError
+        The samples are not finite or leave [-1, 1], so that writing would clip them.
+    SqspeechError
+        The file cannot be written.
+    """
+    if not np.isfinite(samples).all() or np.abs(samples).max(initial=0.0) > 1.0:
+        raise DataError(f"{path}: samples are not finite or leave [-1, 1]; scale them before writing")
+    with atomic_path(path) as temporary:
+        soundfile.write(temporary, samples, sample_rate, subtype="PCM_16")

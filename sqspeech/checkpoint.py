@@ -1,0 +1,135 @@
+"""One self-contained file: configuration, speakers, weights, and what training needs to go on."""
+
+import hashlib
+import io
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sqspeech.atomic import atomic_path
+from sqspeech.config import ExperimentConfig
+from sqspeech.errors import CheckpointError, DataError
+from sqspeech.features import LogMel
+from sqspeech.models.sqvae import SQVAE
+
+FORMAT = "sqspeech-1"
+
+
+def build_model(config: ExperimentConfig, n_speakers: int) -> SQVAE:
+    """Return the untrained model of a configuration."""
+    return SQVAE(
+        config.encoder, config.quantizer, config.decoder, n_mels=config.features.n_mels, n_speakers=n_speakers
+    )
+
+
+def save_checkpoint(
+    path: Path,
+    config: ExperimentConfig,
+    speakers: list[str],
+    model: SQVAE,
+    training: Mapping[str, Any],
+) -> None:
+    """Write a checkpoint atomically; `training` is what the trainer needs to go on (plain values and tensors)."""
+    buffer = io.BytesIO()
+    content = {"format": FORMAT, "config": config.to_dict(), "speakers": speakers, "model": model.state_dict()}
+    torch.save({**content, "training": dict(training)}, buffer)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(buffer.getbuffer())
+
+
+def read_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
+    """Read the content of a checkpoint, and its `digest`; code inside the file cannot run.
+
+    Raises
+    ------
+    CheckpointError
+        The file is missing, damaged, or no checkpoint of this project.
+    """
+    try:
+        stored = path.read_bytes()
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot read the checkpoint ({error.strerror}); check the path") from None
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            content = torch.load(io.BytesIO(stored), map_location=device, weights_only=True)
+    except Exception:  # a damaged pickle may raise anything
+        raise CheckpointError(f"{path}: damaged or no checkpoint; give a .ckpt that `sqspeech train` wrote") from None
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise CheckpointError(f"{path}: not a checkpoint of format {FORMAT}; train again with this version")
+    return {**content, "digest": hashlib.sha256(stored).hexdigest()[:16]}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainedModel:
+    """A model ready for use, with everything that its use needs.
+
+    Attributes
+    ----------
+    config, speakers
+        What it was trained with; a speaker's place in the list is its index.
+    model
+        In eval mode, on `device`.
+    log_mel
+        The features it was trained on.
+    digest
+        The first 16 hexadecimal digits of the SHA-256 of the checkpoint file.
+    """
+
+    config: ExperimentConfig
+    speakers: list[str]
+    model: SQVAE
+    log_mel: LogMel
+    device: torch.device
+    digest: str
+
+    @classmethod
+    def load(cls, path: Path, device: torch.device | str = "cpu") -> "TrainedModel":
+        """Load a checkpoint; raises CheckpointError (see `read_checkpoint`)."""
+        device = torch.device(device)
+        content = read_checkpoint(path, device)
+        config = ExperimentConfig.from_dict(content["config"], str(path))
+        model = build_model(config, len(content["speakers"])).to(device)
+        model.load_state_dict(content["model"])
+        return cls(
+            config=config,
+            speakers=content["speakers"],
+            model=model.eval(),
+            log_mel=LogMel(config.features).to(device),
+            device=device,
+            digest=content["digest"],
+        )
+
+    def features(self, samples: NDArray[np.float32]) -> Float[Tensor, "1 T M"]:
+        """Return the log-mel of samples (N,) at `config.features.sample_rate`, as a batch of one.
+
+        Raises
+        ------
+        DataError
+            The samples have no features (see `LogMel`), or too few frames for a single code.
+        """
+        mel: Tensor = self.log_mel(torch.from_numpy(samples).to(self.device)).unsqueeze(0)
+        if mel.shape[1] < 4:
+            raise DataError(f"{mel.shape[1]} frames are too short for one code; at least 4 are needed")
+        return mel
+
+    def speaker_index(self, name: str) -> Tensor:
+        """Return the index of a speaker, shape (1,).
+
+        Raises
+        ------
+        DataError
+            The model does not know the speaker; the nearest names are given.
+        """
+        if name not in self.speakers:
+            near = ", ".join(get_close_matches(name, self.speakers, n=3, cutoff=0))
+            raise DataError(f"the model has no speaker {name}; the nearest of its {len(self.speakers)} are {near}")
+        return torch.tensor([self.speakers.index(name)], device=self.device)

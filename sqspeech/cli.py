@@ -1,0 +1,232 @@
+"""The command line. torch is imported inside the commands, so that --help answers at once."""
+
+import json
+import sys
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sqspeech import __version__
+from sqspeech.errors import SqspeechError
+
+if TYPE_CHECKING:
+    import torch
+
+    from sqspeech.data.data_dir import Utterance
+    from sqspeech.failures import Failures
+
+app = typer.Typer(
+    help="Speech to discrete units and back: reconstruction, voice conversion, acoustic units.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")]
+Strict = Annotated[bool, typer.Option("--strict", help="End with status 1 if any input was skipped.")]
+Config = Annotated[Path, typer.Option(help="The experiment's YAML.")]
+Overrides = Annotated[list[str], typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override a value of it.")]
+Checkpoint = Annotated[Path, typer.Argument(metavar="CKPT", help="A checkpoint that `sqspeech train` wrote.")]
+Inputs = Annotated[list[Path], typer.Argument(metavar="INPUT...", help="Recordings, folders, data directories.")]
+Data = Annotated[Path, typer.Argument(metavar="DATA", help="A Kaldi data directory.")]
+
+
+class UnitFormat(StrEnum):
+    """The formats that units are written in."""
+
+    kaldi = "kaldi"
+    npz = "npz"
+
+
+@app.command()
+def features(
+    data: Data,
+    dump: Annotated[Path, typer.Argument(metavar="DUMP", help="The folder to write.")],
+    config: Config,
+    overrides: Overrides = [],  # noqa: B006 (typer's way)
+    jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+    strict: Strict = False,
+) -> None:
+    """Compute log-mel features; a run that was stopped is continued."""
+    from sqspeech.config import load_config
+    from sqspeech.data.data_dir import DataDir
+    from sqspeech.data.feature_extraction import extract_features
+
+    experiment = load_config(config, overrides)
+    utterances = DataDir.read(data)
+    failures = extract_features(utterances, dump, experiment.features, jobs=jobs)
+    done = len(utterances) - len(failures.reasons)
+    failures.check(done, strict=strict)
+    print(f"{dump}: features of {done} utterances, {len(failures.reasons)} skipped")
+
+
+@app.command()
+def train(
+    dump: Annotated[Path, typer.Argument(metavar="DUMP", help="The folder that holds the dumps train/ and dev/.")],
+    exp: Annotated[Path, typer.Argument(metavar="EXP", help="The experiment directory; continued if it exists.")],
+    config: Config,
+    overrides: Overrides = [],  # noqa: B006
+    device: Device = "auto",
+) -> None:
+    """Train a model, or continue."""
+    from sqspeech.config import load_config
+    from sqspeech.data.feature_store import FeatureStore
+    from sqspeech.training import Trainer
+
+    experiment = load_config(config, overrides)
+    stores = [FeatureStore.open(dump / name, experiment.features) for name in ("train", "dev")]
+    trainer = Trainer(experiment, *stores, exp, _device(device))
+    first = trainer.step
+    if trainer.crops.left_out:
+        print(f"{trainer.crops.left_out} utterances are shorter than a crop and left out", file=sys.stderr)
+    trainer.run()
+    print(f"{exp}: steps {first} to {trainer.step}, least dev MSE {trainer.best_mse_db2:.2f} dB²")
+
+
+@app.command()
+def units(
+    checkpoint: Checkpoint,
+    inputs: Inputs,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")],
+    unit_format: Annotated[UnitFormat, typer.Option("--format")] = UnitFormat.kaldi,
+    device: Device = "auto",
+    strict: Strict = False,
+) -> None:
+    """Write the discrete units of recordings."""
+    from sqspeech.checkpoint import TrainedModel
+    from sqspeech.failures import Failures
+    from sqspeech.progress import track
+    from sqspeech.units import UnitInfo, extract, write_units
+
+    trained = TrainedModel.load(checkpoint, _device(device))
+    utterances, failures, codes = _read_inputs(inputs), Failures(), {}
+    for utterance in track(utterances, "units", len(utterances)):
+        with failures.skipping(utterance.utt_id):
+            codes[utterance.utt_id] = extract(trained, utterance.read(trained.config.features.sample_rate))
+    failures.check(len(codes), strict=False)
+    write_units(output, codes, UnitInfo.of(trained), unit_format.value)
+    failures.check(len(codes), strict=strict)
+    print(f"{output}: {sum(map(len, codes.values()))} units of {len(codes)} utterances")
+
+
+@app.command()
+def convert(
+    checkpoint: Checkpoint,
+    inputs: Inputs,
+    to: Annotated[list[str], typer.Option(help="A target speaker, or `source` for the utterance's own; repeatable.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder to write.")],
+    device: Device = "auto",
+    strict: Strict = False,
+) -> None:
+    """Say recordings in other voices."""
+    from sqspeech.conversion import Converter, convert_all
+
+    converter = Converter.load(checkpoint, _device(device))
+    count, failures = convert_all(converter, _read_inputs(inputs), to, output)
+    failures.check(count, strict=strict)
+    print(f"{output}: {count} recordings, listed in {output / 'manifest.tsv'}")
+
+
+@app.command()
+def evaluate(
+    checkpoint: Checkpoint,
+    data: Data,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The JSON file to write.")],
+    item: Annotated[Path | None, typer.Option(help="A ZeroSpeech item file: adds ABX.")] = None,
+    parallel: Annotated[bool, typer.Option("--parallel", help="Measure conversion against parallel texts.")] = False,
+    device: Device = "auto",
+    strict: Strict = False,
+) -> None:
+    """Measure reconstruction, codebook, bitrate, ABX and conversion."""
+    from sqspeech.atomic import write_text
+    from sqspeech.checkpoint import TrainedModel
+    from sqspeech.data.data_dir import DataDir
+    from sqspeech.evaluation.evaluate import evaluate as measure
+
+    trained = TrainedModel.load(checkpoint, _device(device))
+    metrics, failures = measure(trained, DataDir.read(data), item=item, parallel=parallel)
+    write_text(output, json.dumps(metrics, indent=2) + "\n")
+    failures.check(metrics["utterances"], strict=strict)
+    print(f"{output}: {metrics['utterances']} utterances, {metrics['seconds']:.0f} s")
+
+
+@app.command()
+def speakers(checkpoint: Checkpoint) -> None:
+    """List the speakers that a model knows."""
+    import torch
+
+    from sqspeech.checkpoint import read_checkpoint
+
+    print("\n".join(read_checkpoint(checkpoint, torch.device("cpu"))["speakers"]))
+
+
+@app.command()
+def report(
+    exp: Annotated[Path, typer.Argument(metavar="EXP", help="An experiment directory.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The HTML file to write.")],
+) -> None:
+    """Write one self-contained page of an experiment, and print where its results are."""
+    from sqspeech.report import summary, write_report
+
+    write_report(exp, output)
+    print(summary(exp, output))
+
+
+@app.command()
+def doctor() -> None:
+    """Print versions and devices, and what is missing and how to get it."""
+    from sqspeech.doctor import examine
+
+    sound = examine()
+    raise typer.Exit(0 if sound else 1)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    pass
+
+
+def _device(name: str) -> "torch.device":
+    import torch
+
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError):
+        raise SqspeechError(f"--device {name}: not to be had on this machine; `sqspeech doctor` lists devices") from None
+    return device
+
+
+def _read_inputs(inputs: Sequence[Path]) -> "list[Utterance]":
+    from sqspeech.data.inputs import read_inputs
+
+    return read_inputs(inputs)
+
+
+def main() -> None:
+    """Run the command line; an expected failure is one line and status 1, an interruption is status 130."""
+    try:
+        app()
+    except SqspeechError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("interrupted; run the same command to go on", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

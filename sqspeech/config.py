@@ -1,0 +1,141 @@
+"""One YAML file, and `key=value` overrides, to one frozen experiment configuration."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from sqspeech.atomic import write_text
+from sqspeech.data.crops import CropConfig
+from sqspeech.errors import ConfigError
+from sqspeech.features import LogMelConfig
+from sqspeech.models.decoder import DecoderConfig
+from sqspeech.models.encoder import EncoderConfig
+from sqspeech.quantizers import GaussianSQConfig
+
+_STRICT = ConfigDict(extra="forbid", strict=True)
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class TrainingConfig:
+    """The schedule. It stands here, and not beside its class, because training is above configuration.
+
+    The learning rate is halved at each of `learning_rate_milestones`; the Gumbel temperature at a step is
+    exp(−`temperature_decay` · step). `log_every` and `validate_every` count steps; a checkpoint is written at
+    each validation.
+    """
+
+    steps: int = Field(default=500_000, ge=1)
+    seed: int = Field(default=0, ge=0)
+    learning_rate: float = Field(default=4e-4, gt=0)
+    learning_rate_milestones: tuple[int, ...] = (300_000, 400_000)
+    gradient_clip: float = Field(default=1.0, gt=0)
+    temperature_decay: float = Field(default=1e-5, ge=0)
+    log_every: int = Field(default=100, ge=1)
+    validate_every: int = Field(default=5_000, ge=1)
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class ExperimentConfig:
+    """Everything that makes an experiment; the defaults are the published ZeroSpeech configuration."""
+
+    features: LogMelConfig = LogMelConfig()
+    encoder: EncoderConfig = EncoderConfig()
+    quantizer: GaussianSQConfig = GaussianSQConfig()
+    decoder: DecoderConfig = DecoderConfig()
+    crops: CropConfig = CropConfig()
+    training: TrainingConfig = TrainingConfig()
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any], where: str) -> "ExperimentConfig":
+        """Validate nested plain values; `where` names their source in errors.
+
+        Raises
+        ------
+        ConfigError
+            A key is unknown, or a value is of the wrong type or out of range.
+        """
+        try:
+            # JSON, because strict Python mode would refuse YAML's lists for tuples.
+            return TypeAdapter(cls).validate_json(json.dumps(values), strict=True)
+        except ValidationError as error:
+            raise ConfigError(f"{where}: {_explain(cls, error)}") from None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return nested plain values, which `from_dict` reads back."""
+        values: dict[str, Any] = TypeAdapter(type(self)).dump_python(self, mode="json")
+        return values
+
+
+def load_config(path: Path, overrides: Sequence[str] = ()) -> ExperimentConfig:
+    """Read a YAML configuration and apply `section.key=value` overrides, whose values are YAML too.
+
+    Raises
+    ------
+    ConfigError
+        The file is missing or no YAML mapping, an override is malformed, or a key or value is wrong.
+    """
+    try:
+        values = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 (a SafeLoader)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot read the configuration ({error.strerror})") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not YAML ({' '.join(str(error).split())})") from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: not a mapping of sections; see the configurations in recipes/")
+    for override in overrides:
+        _override(values, override)
+    return ExperimentConfig.from_dict(values, str(path))
+
+
+def save_config(path: Path, config: ExperimentConfig) -> None:
+    """Write a complete YAML configuration."""
+    write_text(path, yaml.safe_dump(config.to_dict(), sort_keys=False))
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.1 reads 1e-4 as a string; YAML 1.2, and everybody who writes one, as a number."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
+)
+
+
+def _override(values: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    *sections, last = key.split(".")
+    if not equals or not last or not sections:
+        raise ConfigError(f"--set {override}: expected section.key=value, such as training.steps=1000")
+    for section in sections:
+        values = values.setdefault(section, {})
+        if not isinstance(values, dict):
+            raise ConfigError(f"--set {override}: {section} is a value, not a section")
+    try:
+        values[last] = yaml.load(text, _Loader)  # noqa: S506 (a SafeLoader)
+    except yaml.YAMLError:
+        raise ConfigError(f"--set {override}: {text!r} is no YAML value") from None
+
+
+def _explain(root: type, error: ValidationError) -> str:
+    first = error.errors()[0]
+    location = [str(part) for part in first["loc"]]
+    key = ".".join(location)
+    message = first["msg"].removeprefix("Value error, ")
+    if first["type"] != "unexpected_keyword_argument":
+        return f"{key}: {message}, found {first['input']!r}"
+    near = get_close_matches(location[-1], _keys(root, location[:-1]), n=1, cutoff=0)
+    return f"unknown key {key}; the nearest one is {'.'.join([*location[:-1], *near])}"
+
+
+def _keys(root: Any, sections: list[str]) -> list[str]:
+    for section in sections:
+        root = next((f.type for f in fields(root) if f.name == section), None)
+    return [f.name for f in fields(root)] if is_dataclass(root) else []

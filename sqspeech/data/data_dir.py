@@ -1,0 +1,247 @@
+"""Kaldi data directories: read, validate, subset, split, write."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sqspeech import audio
+from sqspeech.atomic import write_text
+from sqspeech.errors import DataError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Utterance:
+    """One utterance: a recording, or the part of one from `start` to `end` seconds (`end` None: its end).
+
+    `rec_id` names the recording that a Kaldi `segments` file cuts the utterance from; without segments the
+    utterance is the whole recording.
+    """
+
+    utt_id: str
+    spk_id: str
+    path: Path
+    rec_id: str | None = None
+    start: float = 0.0
+    end: float | None = None
+    text: str | None = None
+
+    def read(self, sample_rate: int) -> NDArray[np.float32]:
+        """Return the samples, mono, at `sample_rate` Hz; raises DataError (see `sqspeech.audio.read`)."""
+        samples, _ = audio.read(self.path, sample_rate, self.start, self.end)
+        return samples
+
+
+@dataclass(frozen=True)
+class DataDir:
+    """Utterances sorted by id, and the gender ("m" or "f") of the speakers where it is known.
+
+    Raises
+    ------
+    DataError
+        An id is empty, repeated or has white space, or the order of the speakers differs from that of the
+        utterances (Kaldi needs utterance ids that begin with their speaker's).
+    """
+
+    utterances: tuple[Utterance, ...]
+    spk2gender: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "utterances", tuple(sorted(self.utterances, key=lambda u: u.utt_id)))
+        _validate(self.utterances)
+
+    def __len__(self) -> int:
+        return len(self.utterances)
+
+    def __iter__(self) -> Iterator[Utterance]:
+        return iter(self.utterances)
+
+    @property
+    def speakers(self) -> list[str]:
+        """The speaker ids, sorted."""
+        return sorted({utterance.spk_id for utterance in self})
+
+    def subset(self, utt_ids: Iterable[str]) -> "DataDir":
+        """Return the data directory of the named utterances; an unknown id is a DataError."""
+        wanted = set(utt_ids)
+        unknown = wanted - {utterance.utt_id for utterance in self}
+        if unknown:
+            raise DataError(f"no utterance {min(unknown)} in this data directory ({len(unknown)} such ids)")
+        return self._keep(lambda utterance: utterance.utt_id in wanted)
+
+    def split(self, assign: Callable[[Utterance], str]) -> dict[str, "DataDir"]:
+        """Return one data directory for each name that `assign` gives to an utterance."""
+        names = {utterance.utt_id: assign(utterance) for utterance in self}
+        return {
+            name: self._keep(lambda utterance, name=name: names[utterance.utt_id] == name)  # type: ignore[misc]
+            for name in sorted(set(names.values()))
+        }
+
+    def _keep(self, condition: Callable[[Utterance], bool]) -> "DataDir":
+        kept = tuple(utterance for utterance in self if condition(utterance))
+        speakers = {utterance.spk_id for utterance in kept}
+        return DataDir(kept, {spk: sex for spk, sex in self.spk2gender.items() if spk in speakers})
+
+    @classmethod
+    def read(cls, path: Path) -> "DataDir":
+        """Read and validate a Kaldi data directory.
+
+        Relative paths in `wav.scp` are sought beside it first and then, as Kaldi does, from the working
+        directory. Whether the audio itself can be read is seen when it is read.
+
+        Raises
+        ------
+        DataError
+            A file is missing, unsorted, malformed, or disagrees with another one; the line is named.
+        """
+        recordings = {rec: _audio_path(path, rec, value) for rec, value in read_table(path / "wav.scp").items()}
+        utt2spk = read_table(path / "utt2spk", fields=1)
+        segments = _read_segments(path / "segments", recordings) if (path / "segments").exists() else None
+        _same_keys(path, "utt2spk", utt2spk, "segments" if segments else "wav.scp", segments or recordings)
+        _check_spk2utt(path, utt2spk)
+        text = _optional(path / "text")
+        return cls(
+            tuple(
+                Utterance(
+                    utt_id=utt_id,
+                    spk_id=spk_id,
+                    text=text.get(utt_id),
+                    **(segments[utt_id] if segments else {"path": recordings[utt_id]}),  # type: ignore[arg-type]
+                )
+                for utt_id, spk_id in utt2spk.items()
+            ),
+            _optional(path / "spk2gender"),
+        )
+
+    def write(self, path: Path) -> None:
+        """Write `wav.scp`, `utt2spk`, `spk2utt`, and `segments`, `text`, `spk2gender` where there are any."""
+        segmented = any(utterance.rec_id for utterance in self)
+        tables = {
+            "wav.scp": {u.rec_id or u.utt_id: str(u.path.absolute()) for u in self},
+            "utt2spk": {u.utt_id: u.spk_id for u in self},
+            "spk2utt": _spk2utt({u.utt_id: u.spk_id for u in self}),
+            "segments": {
+                u.utt_id: f"{u.rec_id or u.utt_id} {u.start} {-1 if u.end is None else u.end}"
+                for u in self
+                if segmented
+            },
+            "text": {u.utt_id: u.text for u in self if u.text is not None},
+            "spk2gender": self.spk2gender,
+        }
+        for name, table in tables.items():
+            if table:
+                write_table(path / name, table)
+            else:
+                (path / name).unlink(missing_ok=True)
+
+
+def read_table(path: Path, fields: int | None = None) -> dict[str, str]:
+    """Read a Kaldi table, `key value...` a line, sorted in the C locale, keys unique.
+
+    Parameters
+    ----------
+    path
+        The file.
+    fields
+        How many fields each value must have; any number, and at least one, when None.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file; is {path.parent} a Kaldi data directory?") from None
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: not UTF-8 at byte {error.start}; convert it to UTF-8") from None
+    table: dict[str, str] = {}
+    previous = ""
+    for number, line in enumerate(lines if lines != [""] else [], start=1):
+        key, value = [*line.split(maxsplit=1), "", ""][:2]
+        value = value.strip()
+        if not key or not value or (fields is not None and len(value.split()) != fields):
+            expected = "a value" if fields is None else f"{fields} more field(s)"
+            raise DataError(f"{path}:{number}: expected a key and {expected}, found {line!r}")
+        if key <= previous:
+            fault = "repeated" if key in table else "out of order"
+            raise DataError(f"{path}:{number}: key {key} is {fault}; sort the file with LC_ALL=C sort -u")
+        table[key] = value
+        previous = key
+    return table
+
+
+def write_table(path: Path, table: dict[str, str]) -> None:
+    """Write a Kaldi table atomically, sorted in the C locale."""
+    # Code points order as UTF-8 bytes do, so that sorted() is LC_ALL=C sort.
+    write_text(path, "".join(f"{key} {value}\n" for key, value in sorted(table.items())))
+
+
+def _optional(path: Path) -> dict[str, str]:
+    return read_table(path) if path.exists() else {}
+
+
+def _audio_path(folder: Path, rec_id: str, value: str) -> Path:
+    if value.endswith("|"):
+        raise DataError(f"{folder / 'wav.scp'}: {rec_id} is a pipe, which is refused; write the audio to a file")
+    beside = folder / value
+    return beside if beside.exists() or not Path(value).exists() else Path(value)
+
+
+def _read_segments(path: Path, recordings: dict[str, Path]) -> dict[str, dict[str, object]]:
+    segments: dict[str, dict[str, object]] = {}
+    for utt_id, value in read_table(path, fields=3).items():
+        rec_id, start, end = value.split()
+        if rec_id not in recordings:
+            raise DataError(f"{path}: {utt_id} is cut from {rec_id}, which wav.scp lacks")
+        try:
+            times = float(start), float(end)
+        except ValueError:
+            raise DataError(f"{path}: {utt_id} has times {start} {end}, which are no numbers") from None
+        if times[0] < 0 or (times[1] != -1 and times[1] <= times[0]):
+            raise DataError(f"{path}: {utt_id} ends at {end} s, not after its start at {start} s")
+        segments[utt_id] = {
+            "path": recordings[rec_id],
+            "rec_id": rec_id,
+            "start": times[0],
+            "end": None if times[1] == -1 else times[1],
+        }
+    return segments
+
+
+def _same_keys(path: Path, name: str, table: dict[str, str], other_name: str, other: dict[str, object] | dict[str, Path]) -> None:
+    differing = table.keys() ^ other.keys()
+    if differing:
+        first = min(differing)
+        there, missing = (name, other_name) if first in table else (other_name, name)
+        raise DataError(f"{path}: {first} is in {there} but not in {missing} ({len(differing)} such ids)")
+
+
+def _spk2utt(utt2spk: dict[str, str]) -> dict[str, str]:
+    spk2utt: dict[str, list[str]] = {}
+    for utt_id, spk_id in utt2spk.items():
+        spk2utt.setdefault(spk_id, []).append(utt_id)
+    return {spk_id: " ".join(utt_ids) for spk_id, utt_ids in spk2utt.items()}
+
+
+def _check_spk2utt(path: Path, utt2spk: dict[str, str]) -> None:
+    if not (path / "spk2utt").exists():
+        return
+    stated, expected = read_table(path / "spk2utt"), _spk2utt(utt2spk)
+    for spk_id in sorted(stated.keys() | expected.keys()):
+        if stated.get(spk_id, "").split() != expected.get(spk_id, "").split():
+            raise DataError(f"{path / 'spk2utt'}: {spk_id} disagrees with utt2spk; make spk2utt from utt2spk again")
+
+
+def _validate(utterances: tuple[Utterance, ...]) -> None:
+    previous: Utterance | None = None
+    for utterance in utterances:
+        for name in (utterance.utt_id, utterance.spk_id):
+            if not name or len(name.split()) != 1 or name.split()[0] != name:
+                raise DataError(f"{name!r}: an id must not be empty or have white space")
+        if previous and previous.utt_id == utterance.utt_id:
+            raise DataError(f"utterance {utterance.utt_id} stands twice ({previous.path} and {utterance.path})")
+        if previous and previous.spk_id > utterance.spk_id:
+            raise DataError(
+                f"utterance {utterance.utt_id} of {utterance.spk_id} sorts after {previous.utt_id} of "
+                f"{previous.spk_id}; begin each utterance id with its speaker id"
+            )
+        previous = utterance

@@ -1,0 +1,48 @@
+"""Bad inputs of a run: each is reported by name with its reason, and the rest goes on."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqspeech.errors import DataError
+
+
+class Failures:
+    """The inputs that a run had to skip.
+
+    Attributes
+    ----------
+    reasons
+        The reason by the input's name.
+    """
+
+    def __init__(self) -> None:
+        self.reasons: dict[str, str] = {}
+
+    @contextmanager
+    def skipping(self, name: str) -> Iterator[None]:
+        """Turn a DataError inside the block into a skipped input."""
+        try:
+            yield
+        except DataError as error:
+            self.add(name, str(error))
+
+    def add(self, name: str, reason: str) -> None:
+        """Note a skipped input and say so on standard error."""
+        self.reasons[name] = reason
+        print(f"skipped {name}: {reason}", file=sys.stderr)
+
+    def check(self, usable: int, *, strict: bool) -> None:
+        """End the run.
+
+        Raises
+        ------
+        DataError
+            Nothing was usable, or `strict` and something was skipped.
+        """
+        if not usable:
+            first = next(iter(self.reasons.items()), None)
+            reason = f"; the first of {len(self.reasons)}, {first[0]}: {first[1]}" if first else ""
+            raise DataError(f"no usable input{reason}")
+        if strict and self.reasons:
+            raise DataError(f"{len(self.reasons)} inputs were skipped (named above), which --strict forbids")

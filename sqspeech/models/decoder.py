@@ -1,0 +1,69 @@
+"""The speaker-conditioned recurrent decoder, and the time jitter before it."""
+
+import torch
+from jaxtyping import Float, Int
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
+class DecoderConfig:
+    """Sizes of the decoder; `width` is per direction of the GRU, `jitter` the probability of a replaced step."""
+
+    width: int = Field(default=128, ge=1)
+    layers: int = Field(default=2, ge=1)
+    speaker_dim: int = Field(default=64, ge=1)
+    jitter: float = Field(default=0.5, ge=0, le=1)
+
+
+class Decoder(nn.Module):
+    """Quantised latents and a speaker to log-mel: upsampling by 2, a bidirectional GRU, a projection.
+
+    Parameters
+    ----------
+    config
+        The sizes.
+    codebook_dim
+        D, the dimension of the latents.
+    n_mels
+        M, the bands of the output.
+    n_speakers
+        How many speakers the embedding holds.
+    """
+
+    def __init__(self, config: DecoderConfig, codebook_dim: int, n_mels: int, n_speakers: int) -> None:
+        super().__init__()
+        self.jitter = config.jitter
+        self.speakers = nn.Embedding(n_speakers, config.speaker_dim)
+        self.gru = nn.GRU(
+            codebook_dim + config.speaker_dim,
+            config.width,
+            num_layers=config.layers,
+            batch_first=True,
+            bidirectional=True,
+        )
+        self.projection = nn.Linear(2 * config.width, n_mels)
+
+    def forward(self, z: Float[Tensor, "B L D"], speaker: Int[Tensor, " B"]) -> Float[Tensor, "B T M"]:
+        """Return T = 2 L frames of log-mel; in training mode the steps are jittered first."""
+        if self.training:
+            z = time_jitter(z, self.jitter)
+        frames = z.repeat_interleave(2, dim=1)
+        voice = self.speakers(speaker).unsqueeze(1).expand(-1, frames.shape[1], -1)
+        hidden, _ = self.gru(torch.cat([frames, voice], dim=-1))
+        mel: Tensor = self.projection(hidden)
+        return mel
+
+
+def time_jitter(z: Float[Tensor, "B L D"], probability: float) -> Float[Tensor, "B L D"]:
+    """Replace each step by its left or its right neighbour with probability `probability` / 2 each.
+
+    At the ends a neighbour that does not exist is replaced by the step itself.
+    Source: Chorowski et al., arXiv 1901.08810, section III-C.
+    """
+    batch, length, _ = z.shape
+    draw = torch.rand(batch, length, device=z.device)
+    shift = (draw >= 1 - probability / 2).long() - (draw < probability / 2).long()
+    index = (torch.arange(length, device=z.device) + shift).clamp(0, length - 1)
+    return z.gather(1, index.unsqueeze(-1).expand_as(z))

@@ -1,0 +1,53 @@
+"""The convolutional encoder."""
+
+from jaxtyping import Float
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
+class EncoderConfig:
+    """The encoder's `width`: the channels of every convolution."""
+
+    width: int = Field(default=768, ge=1)
+
+
+class Encoder(nn.Module):
+    """Five convolutions with BatchNorm and ReLU, and a projection; two mel frames become one latent step.
+
+    The first convolution is not padded: it drops one frame at each side, so the output describes mel[1:-1].
+
+    Source: the official ZeroSpeech configuration of SQ-VAE (after van Niekerk et al., arXiv 2005.09409).
+
+    Parameters
+    ----------
+    config
+        The width.
+    n_mels
+        M, the bands of the input.
+    output_dim
+        O, the channels of the output.
+    """
+
+    def __init__(self, config: EncoderConfig, n_mels: int, output_dim: int) -> None:
+        super().__init__()
+        width = config.width
+        self.layers = nn.Sequential(
+            *_conv(n_mels, width, kernel_size=3),
+            *_conv(width, width, kernel_size=3, padding=1),
+            *_conv(width, width, kernel_size=4, stride=2, padding=1),
+            *_conv(width, width, kernel_size=3, padding=1),
+            *_conv(width, width, kernel_size=3, padding=1),
+            nn.Conv1d(width, output_dim, kernel_size=1),
+        )
+
+    def forward(self, mel: Float[Tensor, "B T M"]) -> Float[Tensor, "B L O"]:
+        """Return L = (T − 2) // 2 latent steps."""
+        output: Tensor = self.layers(mel.transpose(1, 2))
+        return output.transpose(1, 2)
+
+
+def _conv(inputs: int, outputs: int, kernel_size: int, stride: int = 1, padding: int = 0) -> list[nn.Module]:
+    convolution = nn.Conv1d(inputs, outputs, kernel_size, stride, padding, bias=False)
+    return [convolution, nn.BatchNorm1d(outputs), nn.ReLU()]

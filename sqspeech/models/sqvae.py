@@ -1,0 +1,94 @@
+"""The speech SQ-VAE: encoder, quantiser, decoder, and the objective."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from sqspeech.models.decoder import Decoder, DecoderConfig
+from sqspeech.models.encoder import Encoder, EncoderConfig
+from sqspeech.quantizers import GaussianSQ, GaussianSQConfig, Quantized
+
+# log(MSE) is −∞ where the reconstruction is exact, as it is on digital silence.
+MSE_FLOOR = 1e-10
+
+
+@dataclass(frozen=True, kw_only=True)
+class SQVAEOutput:
+    """What a training step needs and logs: `loss` = `reconstruction` + `quantized.loss`, in nats."""
+
+    loss: Float[Tensor, ""]
+    reconstruction: Float[Tensor, ""]
+    mse: Float[Tensor, ""]
+    quantized: Quantized
+
+
+class SQVAE(nn.Module):
+    """Log-mel to discrete codes, and codes with a speaker to log-mel.
+
+    Code i describes the mel frames 2i + 1 and 2i + 2. A mel of T frames gives L = (T − 2) // 2 codes, and these
+    decode to 2 L frames, which reconstruct `target(mel)`.
+    """
+
+    def __init__(
+        self,
+        encoder: EncoderConfig,
+        quantizer: GaussianSQConfig,
+        decoder: DecoderConfig,
+        *,
+        n_mels: int,
+        n_speakers: int,
+    ) -> None:
+        super().__init__()
+        self.codebook_dim = quantizer.codebook_dim
+        self.quantizer = GaussianSQ(quantizer)
+        self.encoder = Encoder(encoder, n_mels, self.codebook_dim + self.quantizer.variance_channels)
+        self.decoder = Decoder(decoder, self.codebook_dim, n_mels, n_speakers)
+
+    def forward(
+        self, mel: Float[Tensor, "B T M"], speaker: Int[Tensor, " B"], temperature: float = 1.0
+    ) -> SQVAEOutput:
+        """Return the objective on a batch of equally long log-mels, T ≥ 4."""
+        quantized: Quantized = self.quantizer(*self._latents(mel), temperature)
+        mel_hat = self.decoder(quantized.z, speaker)
+        reconstruction, mse = ar_elbo(mel_hat, target(mel))
+        return SQVAEOutput(
+            loss=reconstruction + quantized.loss, reconstruction=reconstruction, mse=mse, quantized=quantized
+        )
+
+    def encode(self, mel: Float[Tensor, "B T M"]) -> Int[Tensor, "B L"]:
+        """Return the most probable codes of a log-mel."""
+        return self.quantizer.encode(*self._latents(mel))
+
+    def decode(self, codes: Int[Tensor, "B L"], speaker: Int[Tensor, " B"]) -> Float[Tensor, "B T M"]:
+        """Return the log-mel of codes, T = 2 L frames, in the voices of `speaker` (indices)."""
+        mel: Tensor = self.decoder(self.quantizer.lookup(codes), speaker)
+        return mel
+
+    def _latents(self, mel: Tensor) -> tuple[Tensor, Tensor]:
+        z, variance_logits = self.encoder(_even(mel)).tensor_split([self.codebook_dim], dim=-1)
+        return z, variance_logits
+
+
+def _even(mel: Tensor) -> Tensor:
+    return mel[:, : mel.shape[1] // 2 * 2]
+
+
+def target(mel: Float[Tensor, "B T M"]) -> Float[Tensor, "B L2 M"]:
+    """Return the frames that the decoder reconstructs: an even number of frames, less one at each side."""
+    return _even(mel)[:, 1:-1]
+
+
+def ar_elbo(
+    mel_hat: Float[Tensor, "B T M"], mel: Float[Tensor, "B T M"]
+) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+    """Return the reconstruction term ½ M T log(MSE) in nats, and the MSE itself.
+
+    It is the Gaussian likelihood with the decoder's variance at its maximum-likelihood value, up to a constant.
+    Source: Takida et al., "Preventing oversmoothing in VAE via generalized variance parameterization",
+    arXiv 2102.08663.
+    """
+    # The decoder may run in half precision; squares of small errors must not.
+    mse = (mel_hat.float() - mel.float()).square().mean()
+    return 0.5 * mel.shape[1] * mel.shape[2] * torch.log(mse + MSE_FLOOR), mse

@@ -1,0 +1,118 @@
+"""What an experiment directory holds, except for the audio."""
+
+import json
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from sqspeech.config import load_config
+from sqspeech.errors import DataError
+from sqspeech.features import LogMelConfig
+
+UNITS_LINES = 3
+UNITS_CHARACTERS = 240
+
+# name -> step -> value
+type Curves = dict[str, dict[int, float]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """The text and the figures of an experiment directory; an absent part is empty.
+
+    `curves` maps a name and a step to a value; `unreadable` counts the lines of the training log that a crash
+    tore; `metrics` is metrics.json as it stands; `config` is the text of config.yaml and `features` what it
+    says about features.
+    """
+
+    name: str
+    curves: Curves
+    unreadable: int
+    metrics: dict[str, object]
+    config: str
+    features: LogMelConfig
+    commands: list[str]
+    units: list[str]
+
+
+def read_experiment(exp: Path) -> Experiment:
+    """Read an experiment directory.
+
+    Raises
+    ------
+    DataError
+        The directory or its training log is missing or empty, or metrics.json is damaged.
+    ConfigError
+        config.yaml is not valid.
+    """
+    if not exp.is_dir():
+        raise DataError(f"{exp}: no such experiment directory; make it with `sqspeech train DUMP {exp}`")
+    curves, unreadable = _read_curves(exp / "metrics.jsonl")
+    config = _text(exp / "config.yaml")
+    return Experiment(
+        name=exp.resolve().name,
+        curves=curves,
+        unreadable=unreadable,
+        metrics=_read_metrics(exp / "metrics.json"),
+        config=config,
+        features=load_config(exp / "config.yaml").features if config else LogMelConfig(),
+        commands=_read_commands(exp / "logs"),
+        units=_read_units(exp / "units.txt"),
+    )
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+
+
+def _read_curves(path: Path) -> tuple[Curves, int]:
+    """Return the curves, where the last line for a step wins (a resumed run repeats steps)."""
+    records = [_record(line) for line in _text(path).splitlines() if line.strip()]
+    curves: Curves = {}
+    for record in filter(None, records):
+        step = int(record.pop("step"))
+        for name, value in record.items():
+            curves.setdefault(name, {})[step] = value
+    if not curves:
+        raise DataError(f"{path}: no training log here; train first with `sqspeech train DUMP {path.parent}`")
+    return curves, records.count(None)
+
+
+def _record(line: str) -> dict[str, float] | None:
+    try:
+        record = json.loads(line)
+    except json.JSONDecodeError:
+        return None
+    if not isinstance(record, dict) or not isinstance(record.get("step"), int):
+        return None
+    return {name: float(value) for name, value in record.items() if isinstance(value, int | float)}
+
+
+def _read_metrics(path: Path) -> dict[str, object]:
+    try:
+        metrics = json.loads(_text(path) or "{}")
+    except json.JSONDecodeError as error:
+        raise DataError(f"{path}:{error.lineno}: no JSON ({error.msg}); evaluate again") from None
+    if not isinstance(metrics, dict):
+        raise DataError(f"{path}: holds no JSON object; evaluate again")
+    return metrics
+
+
+def _read_commands(folder: Path) -> list[str]:
+    first_lines = []
+    for path in sorted(folder.glob("*.log")):
+        with path.open(encoding="utf-8", errors="replace") as file:
+            first_lines.append(file.readline().strip())
+    return [line.removeprefix("$ ") for line in first_lines if line.startswith("$ ")]
+
+
+def _read_units(path: Path) -> list[str]:
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8", errors="replace") as file:
+        return [_shorten(line.rstrip("\n")) for line in islice(file, UNITS_LINES)]
+
+
+def _shorten(line: str) -> str:
+    """Cut a long line after a whole unit."""
+    return line if len(line) <= UNITS_CHARACTERS else line[:UNITS_CHARACTERS].rpartition(" ")[0] + " …"

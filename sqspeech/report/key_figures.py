@@ -1,0 +1,149 @@
+"""The figures of metrics.json, with plain words of what each means and which direction is better."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from string import Formatter
+
+type Scalar = str | int | float
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyFigure:
+    """A row of the headline table.
+
+    `key` names the value in metrics.json, where nested names are joined by "_"; `beside` is a format string
+    over the same names that puts the value in proportion.
+    """
+
+    key: str
+    name: str
+    unit: str = ""
+    beside: str = ""
+    meaning: str
+    better: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Value:
+    """A key figure with its value, exact and as shown."""
+
+    figure: KeyFigure
+    exact: Scalar
+    shown: str
+    beside: str
+
+
+KEY_FIGURES = (
+    KeyFigure(
+        key="mse_db2",
+        name="Reconstruction error",
+        unit="dB²",
+        beside="{mse_percent:.1f} % of the feature variance, {feature_variance_db2:.0f} dB²",
+        meaning="Mean squared error of the log-mel spectrogram that is rebuilt from the units.",
+        better="lower",
+    ),
+    KeyFigure(
+        key="perplexity",
+        name="Codebook perplexity",
+        beside="of {codebook_size}",
+        meaning="How many codes are in effective use over the test set: all, if all are equally frequent.",
+        better="higher",
+    ),
+    KeyFigure(
+        key="active_codes",
+        name="Active codes",
+        beside="of {codebook_size}",
+        meaning="Codes that occur at least once in the test set; the others are wasted.",
+        better="higher",
+    ),
+    KeyFigure(
+        key="bitrate",
+        name="Bitrate",
+        unit="bit/s",
+        meaning="Information in the units per second of speech: entropy times rate, as ZeroSpeech has it.",
+        better="lower, at equal ABX",
+    ),
+    KeyFigure(
+        key="abx_across",
+        name="ABX error, across speakers",
+        unit="%",
+        beside="MFCC features: {abx_across_mfcc:.1f} %",
+        meaning="How often two phones are confused between speakers; 50 % is chance.",
+        better="lower",
+    ),
+    KeyFigure(
+        key="abx_within",
+        name="ABX error, within speaker",
+        unit="%",
+        beside="MFCC features: {abx_within_mfcc:.1f} %",
+        meaning="The same, with all examples from one speaker.",
+        better="lower",
+    ),
+    KeyFigure(
+        key="parallel_f0_to_target_semitones",
+        name="Conversion: pitch",
+        unit="semitones",
+        beside="from the target speaker; {parallel_f0_to_source_semitones:.1f} from the source",
+        meaning="Distance in F0 between a converted sentence and the target speaker's own recording of it.",
+        better="lower, and nearer to the target than to the source",
+    ),
+    KeyFigure(
+        key="parallel_mel_to_target_db",
+        name="Conversion: timbre",
+        unit="dB",
+        beside="from the target speaker; {parallel_mel_to_source_db:.1f} from the source",
+        meaning="Distance in the log-mel spectrum between a converted sentence and the target speaker's own.",
+        better="lower, and nearer to the target than to the source",
+    ),
+)
+
+
+def key_figures(metrics: dict[str, object]) -> list[Value]:
+    """Return the known figures that `metrics` has, in the order of `KEY_FIGURES`."""
+    scalars = _with_percentage(dict(_scalars(metrics)))
+    return [
+        Value(
+            figure=figure,
+            exact=scalars[figure.key],
+            shown=_shown(scalars[figure.key]),
+            beside=_beside(figure.beside, scalars),
+        )
+        for figure in KEY_FIGURES
+        if figure.key in scalars
+    ]
+
+
+def other_figures(metrics: dict[str, object]) -> dict[str, tuple[Scalar, str]]:
+    """Return the scalars that no key figure shows: name to value, exact and as shown."""
+    told = {figure.key for figure in KEY_FIGURES} | {
+        name for figure in KEY_FIGURES for _, name, _, _ in Formatter().parse(figure.beside) if name
+    }
+    return {name: (value, _shown(value)) for name, value in _scalars(metrics) if name not in told}
+
+
+def _scalars(metrics: dict[str, object]) -> Iterator[tuple[str, Scalar]]:
+    for name, value in metrics.items():
+        if isinstance(value, dict):
+            yield from _scalars({f"{name}_{inner}": item for inner, item in value.items()})
+        elif isinstance(value, str | int | float):
+            yield name, value
+
+
+def _with_percentage(scalars: dict[str, Scalar]) -> dict[str, Scalar]:
+    match scalars:
+        case {"mse_db2": int() | float() as error, "feature_variance_db2": int() | float() as variance} if (
+            variance > 0
+        ):
+            return scalars | {"mse_percent": 100 * error / variance}
+    return scalars
+
+
+def _beside(template: str, scalars: dict[str, Scalar]) -> str:
+    try:
+        return template.format_map(scalars)
+    except KeyError:
+        return ""
+
+
+def _shown(value: Scalar) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,147 @@
+"""Put the page together."""
+
+import platform
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import NamedTuple
+
+import jinja2
+import torch
+
+from sqspeech import __version__
+from sqspeech.atomic import write_text
+from sqspeech.report.embed import wav_uri
+from sqspeech.report.experiment import Curves, read_experiment
+from sqspeech.report.key_figures import key_figures, other_figures
+from sqspeech.report.listening import LONGEST, Cell, Listening, read_listening
+from sqspeech.report.plots import (
+    PANELS,
+    Panel,
+    Picture,
+    colour_bar,
+    panel_picture,
+    spectrogram_png,
+    usage_picture,
+)
+
+
+class PanelView(NamedTuple):
+    """A panel with its drawing, and in words what the drawing shows."""
+
+    panel: Panel
+    picture: Picture
+    alt: str
+
+
+class CellView(NamedTuple):
+    """A cell of the listening table: its data: URIs and what names it."""
+
+    cell: Cell
+    role: str
+    audio: str
+    spectrogram: str
+
+
+class RowView(NamedTuple):
+    """A row of the listening table; a missing reconstruction is an empty cell."""
+
+    utterance: Listening
+    cells: list[CellView | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListeningView:
+    """The listening table; all spectrograms share the scale of `bar`."""
+
+    rows: list[RowView]
+    bar: Picture
+    columns: int
+
+
+def write_report(exp: Path, output: Path) -> None:
+    """Write one self-contained HTML page about an experiment.
+
+    Parameters
+    ----------
+    exp
+        The experiment directory: metrics.jsonl, and what there is of config.yaml, metrics.json,
+        conversion/manifest.tsv, logs/*.log and units.txt. The page says which stage makes an absent part.
+    output
+        The page, written atomically; it asks for no other file.
+
+    Raises
+    ------
+    DataError
+        The directory or its training log is missing or empty, or a part of it cannot be read.
+    ConfigError
+        config.yaml is not valid.
+    SqspeechError
+        The page cannot be written.
+    """
+    experiment = read_experiment(exp)
+    utterances = read_listening(exp / "conversion" / "manifest.tsv", experiment.features)
+    page = _template().render(
+        experiment=experiment,
+        figures=key_figures(experiment.metrics),
+        others=other_figures(experiment.metrics),
+        panels=list(_panels(experiment.curves)),
+        usage=_usage(experiment.metrics),
+        listening=_listening_view(utterances) if utterances else None,
+        longest=LONGEST,
+        versions={"sqspeech": __version__, "torch": torch.__version__, "Python": platform.python_version()},
+    )
+    write_text(output, page)
+
+
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.from_string(files(__package__).joinpath("page.html").read_text(encoding="utf-8"))
+
+
+def _panels(curves: Curves) -> Iterator[PanelView]:
+    for panel in PANELS:
+        if panel.series.keys() & curves.keys():
+            yield PanelView(panel, panel_picture(panel, curves), _describe(panel, curves))
+
+
+def _describe(panel: Panel, curves: Curves) -> str:
+    """Say in words where each curve begins and ends."""
+    curve = {label: sorted(curves[name].items()) for name, label in panel.series.items() if name in curves}
+    return f"{panel.title} over training steps. " + "; ".join(
+        f"{label}: {points[0][1]:.4g} at step {points[0][0]}, {points[-1][1]:.4g} at step {points[-1][0]}"
+        for label, points in curve.items()
+    )
+
+
+def _usage(metrics: dict[str, object]) -> Picture | None:
+    usage = metrics.get("usage")
+    return usage_picture(usage) if isinstance(usage, list) and usage else None
+
+
+def _listening_view(utterances: list[Listening]) -> ListeningView:
+    spectrograms = [cell.decibels for utterance in utterances for cell in utterance.cells]
+    low = min(float(spectrogram.min()) for spectrogram in spectrograms)
+    high = max(float(spectrogram.max()) for spectrogram in spectrograms)
+    return ListeningView(
+        rows=[RowView(utterance, _row(utterance, low, high)) for utterance in utterances],
+        bar=colour_bar(low, high),
+        columns=max(len(utterance.conversions) for utterance in utterances),
+    )
+
+
+def _row(utterance: Listening, low: float, high: float) -> list[CellView | None]:
+    def view(cell: Cell | None, role: str) -> CellView | None:
+        if cell is None:
+            return None
+        audio = wav_uri(cell.samples, cell.sample_rate)
+        return CellView(cell, role, audio, spectrogram_png(cell.decibels, low, high))
+
+    return [
+        view(utterance.source, "source"),
+        view(utterance.reconstruction, "reconstruction"),
+        *(view(cell, "conversion") for cell in utterance.conversions),
+    ]

@@ -1,0 +1,69 @@
+"""Recordings to discrete units, and the units on disk."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sqspeech import __version__
+from sqspeech.atomic import atomic_path, write_text
+from sqspeech.checkpoint import TrainedModel
+from sqspeech.data.data_dir import write_table
+
+UnitFormat = Literal["kaldi", "npz"]
+Units = Mapping[str, NDArray[np.int64]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnitInfo:
+    """The sidecar of a units file: what is needed to place the units in time and to know their origin.
+
+    Unit i describes the samples from `offset` + i / `frame_rate` to `offset` + (i + 1) / `frame_rate` seconds.
+    """
+
+    frame_rate: float
+    offset: float
+    codebook_size: int
+    checkpoint: str
+    version: str = __version__
+
+    @classmethod
+    def of(cls, trained: TrainedModel) -> "UnitInfo":
+        """Return the sidecar of the units of a model."""
+        features = trained.config.features
+        return cls(
+            frame_rate=features.sample_rate / (2 * features.hop_length),
+            # Unit 0 describes the frames 1 and 2, and frame t is centred at t hops.
+            offset=features.hop_length / 2 / features.sample_rate,
+            codebook_size=trained.config.quantizer.codebook_size,
+            checkpoint=trained.digest,
+        )
+
+    def centres(self, count: int) -> NDArray[np.float64]:
+        """Return the centre of each of the first `count` units, in seconds."""
+        return self.offset + (np.arange(count) + 0.5) / self.frame_rate
+
+
+@torch.inference_mode()
+def extract(trained: TrainedModel, samples: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Return the units of samples (N,) at the model's sample rate, shape (L,), in [0, K).
+
+    L = (T − 2) // 2 of the T = 1 + N // hop_length frames. Raises DataError where the samples have no features.
+    """
+    codes: NDArray[np.int64] = trained.model.encode(trained.features(samples))[0].cpu().numpy()
+    return codes
+
+
+def write_units(path: Path, units: Units, info: UnitInfo, unit_format: UnitFormat) -> None:
+    """Write units by utterance, as Kaldi text (`utt_id u1 u2 ...`) or as .npz, and PATH.json beside them."""
+    if unit_format == "kaldi":
+        write_table(path, {utt_id: " ".join(map(str, codes)) for utt_id, codes in units.items()})
+    else:
+        with atomic_path(path) as temporary, temporary.open("wb") as file:
+            np.savez_compressed(file, allow_pickle=False, **dict(sorted(units.items())))
+    write_text(path.with_name(path.name + ".json"), json.dumps(asdict(info), indent=2) + "\n")

@@ -1,0 +1,83 @@
+import numpy as np
+import pytest
+import soundfile
+
+from sqspeech import audio
+from sqspeech.errors import DataError, SqspeechError
+
+TONE = (0.5 * np.sin(np.arange(16000) * 0.2)).astype(np.float32)
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "mp3", "aiff"])
+def test_every_format_is_read(tmp_path, suffix):
+    path = tmp_path / f"a.{suffix}"
+    soundfile.write(path, TONE, 16000)
+    samples, rate = audio.read(path)
+    assert (rate, samples.dtype) == (16000, np.float32)
+    assert abs(len(samples) - 16000) < 2500  # lossy coders pad
+    assert np.sqrt(np.mean(samples**2)) == pytest.approx(0.5 / 2**0.5, rel=0.1)
+
+
+def test_channels_are_mixed_and_the_rate_changed(tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.stack([TONE, -TONE], axis=1), 16000)
+    samples, rate = audio.read(tmp_path / "a.wav", 8000)
+    assert (rate, len(samples)) == (8000, 8000)
+    assert np.abs(samples).max() < 1e-4
+
+
+def test_what_is_written_is_read(tmp_path):
+    audio.write(tmp_path / "new/a.wav", TONE, 16000)
+    np.testing.assert_allclose(audio.read(tmp_path / "new/a.wav")[0], TONE, atol=1 / 32768)
+    assert [p.name for p in (tmp_path / "new").iterdir()] == ["a.wav"]
+
+
+@pytest.mark.parametrize("samples", [TONE * 3, np.full(10, np.nan, np.float32)])
+def test_what_would_clip_is_not_written(tmp_path, samples):
+    with pytest.raises(DataError, match="scale them"):
+        audio.write(tmp_path / "a.wav", samples, 16000)
+    assert not list(tmp_path.iterdir())
+
+
+def damaged(path, kind: str) -> None:
+    match kind:
+        case "missing":
+            pass
+        case "empty":
+            path.touch()
+        case "text":
+            path.write_text("this is a text and no recording\n" * 50)
+        case "truncated flac":
+            soundfile.write(path, np.random.default_rng(0).uniform(-1, 1, 48000), 16000, format="FLAC")
+            path.write_bytes(path.read_bytes()[:20000])
+        case "nan":
+            soundfile.write(path, np.full(1600, np.nan), 16000, subtype="FLOAT", format="WAV")
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("missing", "no such audio file"),
+        ("empty", "0 bytes"),
+        ("text", "cannot decode"),
+        ("truncated flac", "truncated|cannot decode"),
+        ("nan", "NaN or infinite"),
+    ],
+)
+def test_damaged_files_are_named_with_the_reason(tmp_path, kind, reason):
+    path = tmp_path / "a.wav"
+    damaged(path, kind)
+    with pytest.raises(DataError, match=rf"a\.wav: .*({reason})") as caught:
+        audio.read(path, 16000)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_part_past_the_end_is_refused(tmp_path):
+    soundfile.write(tmp_path / "a.wav", TONE, 16000)
+    with pytest.raises(DataError, match="nothing between 2.0 s and 3.0 s; it lasts 1.0 s"):
+        audio.read(tmp_path / "a.wav", start=2.0, end=3.0)
+
+
+def test_an_unwritable_folder_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(SqspeechError, match="cannot write"):
+        audio.write(tmp_path / "file/a.wav", TONE, 16000)

@@ -1,0 +1,104 @@
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+import yaml
+from corpus import CONFIG, SPEAKERS, write_corpus
+
+from sqspeech.checkpoint import TrainedModel, read_checkpoint
+from sqspeech.config import ExperimentConfig, TrainingConfig, load_config
+from sqspeech.data.data_dir import DataDir
+from sqspeech.data.feature_extraction import extract_features
+from sqspeech.data.feature_store import FeatureStore
+from sqspeech.errors import ConfigError, DataError, SqspeechError
+from sqspeech.training import Trainer
+from sqspeech.training.schedules import learning_rate, temperature
+
+EXPERIMENT = ExperimentConfig.from_dict(yaml.safe_load(CONFIG), "test")
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def stores(tmp_path_factory) -> tuple[FeatureStore, FeatureStore]:
+    root = tmp_path_factory.mktemp("dump")
+    for name, sentences in (("train", range(3)), ("dev", range(3, 4))):
+        extract_features(DataDir.read(write_corpus(root / name, sentences)), root / "dump" / name, EXPERIMENT.features)
+    return FeatureStore.open(root / "dump/train"), FeatureStore.open(root / "dump/dev")
+
+
+def run(stores, exp, **training) -> Trainer:
+    config = replace(EXPERIMENT, training=replace(EXPERIMENT.training, **training))
+    trainer = Trainer(config, *stores, exp, CPU)
+    trainer.run()
+    return trainer
+
+
+def log(exp) -> list[dict]:
+    return [json.loads(line) for line in (exp / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_an_experiment_directory_has_everything(stores, tmp_path):
+    run(stores, tmp_path)
+    assert {p.name for p in tmp_path.iterdir()} == {
+        "config.yaml", "metrics.jsonl", "tensorboard", "last.ckpt", "best.ckpt",
+    }  # fmt: skip
+    assert load_config(tmp_path / "config.yaml") == EXPERIMENT
+    assert TrainedModel.load(tmp_path / "best.ckpt").speakers == sorted(SPEAKERS)
+    assert list((tmp_path / "tensorboard").iterdir())
+    training = [line for line in log(tmp_path) if "loss" in line]
+    dev = [line for line in log(tmp_path) if "dev_mse_db2" in line]
+    assert [line["step"] for line in training] == [2, 4, 6]
+    assert [line["step"] for line in dev] == [3, 6]
+    for line in training:
+        assert line["loss"] == pytest.approx(line["reconstruction"] + line["kl"], rel=1e-4)
+        assert line["kl"] >= 0
+        assert 1 <= line["batch_perplexity"] <= 8
+
+
+def test_it_learns(stores, tmp_path):
+    run(stores, tmp_path, steps=60, log_every=20, validate_every=60, learning_rate=3e-3)
+    training = [line for line in log(tmp_path) if "loss" in line]
+    assert training[-1]["mse_db2"] < 0.5 * training[0]["mse_db2"]
+
+
+def test_a_stopped_run_is_continued_to_the_same_weights(stores, tmp_path):
+    straight, cut = tmp_path / "straight", tmp_path / "cut"
+    run(stores, straight)
+    run(stores, cut, steps=3)
+    with (cut / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 4, "loss": 1.0}\n{"step": 5, "lo')
+    run(stores, cut)
+    assert log(cut) == log(straight)
+    one, two = (read_checkpoint(exp / "last.ckpt", CPU)["model"] for exp in (straight, cut))
+    assert all(torch.equal(one[name], two[name]) for name in one)
+    assert run(stores, cut).step == 6
+
+
+def test_another_configuration_is_refused_with_its_key(stores, tmp_path):
+    run(stores, tmp_path, steps=1)
+    other = replace(EXPERIMENT, encoder=replace(EXPERIMENT.encoder, width=17))
+    with pytest.raises(ConfigError, match=r"encoder.width = 16, not 17; choose another folder"):
+        Trainer(other, *stores, tmp_path, CPU)
+
+
+def test_dev_speakers_must_be_training_speakers(stores, tmp_path):
+    train, dev = stores
+    alone = replace(train, data=train.data.subset(u.utt_id for u in train.data if u.spk_id == "f1"))
+    with pytest.raises(DataError, match="speaker f2 of f2-03 is not among the training speakers"):
+        Trainer(EXPERIMENT, alone, dev, tmp_path, CPU)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(stores, tmp_path):
+    trainer = Trainer(EXPERIMENT, *stores, tmp_path, CPU)
+    with torch.no_grad():
+        trainer.model.quantizer.codebook[0, 0] = float("nan")
+    with pytest.raises(SqspeechError, match="the loss is not finite at step 2"):
+        trainer.run()
+
+
+def test_schedules():
+    config = TrainingConfig()
+    assert [learning_rate(config, s) for s in (0, 299_999, 300_000, 400_000)] == [4e-4, 4e-4, 2e-4, 1e-4]
+    assert temperature(config, 0) == 1.0
+    assert temperature(config, 100_000) == pytest.approx(0.36788, abs=1e-5)
