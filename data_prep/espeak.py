@@ -82,9 +82,7 @@ class _Event(ctypes.Structure):
     )
 
 
-_Callback = ctypes.CFUNCTYPE(
-    ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event)
-)
+_Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event))
 
 
 def _speak(voice: Voice, texts: Sequence[str]) -> list[Speech]:
@@ -104,16 +102,12 @@ def _initialize() -> ctypes.CDLL:
         library = ctypes.CDLL(espeakng_loader.get_library_path())
         data_path = espeakng_loader.get_data_path()
     except (ImportError, OSError, RuntimeError) as error:
-        raise DataError(
-            f"espeak-ng cannot be loaded ({error}); reinstall it: pip install espeakng-loader"
-        ) from None
+        raise DataError(f"espeak-ng cannot be loaded ({error}); reinstall it: pip install espeakng-loader") from None
     options = _INITIALIZE_PHONEME_EVENTS | _INITIALIZE_DONT_EXIT
     # espeak-ng cuts long paths off; the worker process may change its folder and name the data from there.
     os.chdir(data_path)
     if library.espeak_Initialize(_OUTPUT_SYNCHRONOUS, 0, b".", options) != SAMPLE_RATE:
-        raise DataError(
-            f"{data_path}: espeak-ng cannot use its data; reinstall it: pip install espeakng-loader"
-        )
+        raise DataError(f"{data_path}: espeak-ng cannot use its data; reinstall it: pip install espeakng-loader")
     return library
 
 

@@ -42,7 +42,7 @@ LOUDEST_CLOSURE = 60  # of 32768
 
 @dataclass(frozen=True, kw_only=True)
 class Phone:
-    """A phone, or silence, from `onset` to `offset` in seconds."""
+    """A phone, or silence, from `onset` to `offset` in seconds, to 0.1 ms."""
 
     label: str
     onset: float
@@ -60,7 +60,7 @@ def phones_of(speech: Speech) -> list[Phone]:
     onsets = [0]
     for (_, previous), (label, start) in pairwise(marks):
         onsets.append(start - _closure(speech.samples[previous:start]) if label in STOPS else start)
-    times = [onset / SAMPLE_RATE for onset in onsets]
+    times = [round(onset / SAMPLE_RATE, 4) for onset in onsets]
     return [
         Phone(label=label, onset=onset, offset=offset)
         for (label, _), (onset, offset) in zip(marks, pairwise(times), strict=False)
@@ -82,7 +82,7 @@ def item_lines(utt_id: str, spk_id: str, phones: Iterable[Phone]) -> Iterator[st
     """
     phones = list(phones)
     for previous, phone, following in zip(phones, phones[1:], phones[2:], strict=False):
-        if phone.label != SILENCE and phone.offset - phone.onset >= SHORTEST_ITEM:
+        if phone.label != SILENCE and round(phone.offset - phone.onset, 4) >= SHORTEST_ITEM:
             times = f"{phone.onset:.4f} {phone.offset:.4f}"
             yield f"{utt_id} {times} {phone.label} {previous.label} {following.label} {spk_id}\n"
 

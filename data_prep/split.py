@@ -30,9 +30,7 @@ def split(source: Path, data_dir: Path) -> dict[str, DataDir]:
     corpus = DataDir.read(source)
     ids = {speaker: [u.utt_id for u in corpus if u.spk_id == speaker] for speaker in corpus.speakers}
     names = {
-        utt_id: SET_AT.get(index % PERIOD, "train")
-        for utt_ids in ids.values()
-        for index, utt_id in enumerate(utt_ids)
+        utt_id: SET_AT.get(index % PERIOD, "train") for utt_ids in ids.values() for index, utt_id in enumerate(utt_ids)
     }
     sets = corpus.split(lambda utterance: names[utterance.utt_id])
     for name, part in sets.items():

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sqspeech.errors import SqspeechError
@@ -31,10 +31,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
         ) from error
     finally:
         # When even the folder could not be made there is nothing to delete, and unlink says so.
-        try:
+        with suppress(OSError):
             temporary.unlink(missing_ok=True)
-        except OSError:
-            pass
 
 
 def _flush(path: Path) -> None:

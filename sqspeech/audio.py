@@ -1,5 +1,6 @@
 """Read any audio as mono float32, resample it, and write it."""
 
+import io
 from pathlib import Path
 
 import librosa
@@ -57,7 +58,9 @@ def _decode(path: Path, start: float, end: float | None) -> tuple[NDArray[np.flo
             first = round(start * file.samplerate)
             last = file.frames if end is None else min(round(end * file.samplerate), file.frames)
             if first >= last:
-                raise DataError(f"{path}: nothing between {start} s and {end} s; it lasts {file.frames / file.samplerate} s")
+                raise DataError(
+                    f"{path}: nothing between {start} s and {end} s; it lasts {file.frames / file.samplerate} s"
+                )
             file.seek(first)
             samples = file.read(last - first, dtype="float32", always_2d=True)
             rate: int = file.samplerate
@@ -90,5 +93,8 @@ def write(path: Path, samples: NDArray[np.float32], sample_rate: int) -> None:
     """
     if not np.isfinite(samples).all() or np.abs(samples).max(initial=0.0) > 1.0:
         raise DataError(f"{path}: samples are not finite or leave [-1, 1]; scale them before writing")
+    # In memory first, because libsndfile reports a full disk as no more than a "system error".
+    encoded = io.BytesIO()
+    soundfile.write(encoded, samples, sample_rate, subtype="PCM_16", format=path.suffix[1:])
     with atomic_path(path) as temporary:
-        soundfile.write(temporary, samples, sample_rate, subtype="PCM_16")
+        temporary.write_bytes(encoded.getbuffer())

@@ -26,9 +26,7 @@ FORMAT = "sqspeech-1"
 
 def build_model(config: ExperimentConfig, n_speakers: int) -> SQVAE:
     """Return the untrained model of a configuration."""
-    return SQVAE(
-        config.encoder, config.quantizer, config.decoder, n_mels=config.features.n_mels, n_speakers=n_speakers
-    )
+    return SQVAE(config.encoder, config.quantizer, config.decoder, n_mels=config.features.n_mels, n_speakers=n_speakers)
 
 
 def save_checkpoint(
@@ -40,7 +38,12 @@ def save_checkpoint(
 ) -> None:
     """Write a checkpoint atomically; `training` is what the trainer needs to go on (plain values and tensors)."""
     buffer = io.BytesIO()
-    content = {"format": FORMAT, "config": config.to_dict(), "speakers": speakers, "model": model.state_dict()}
+    content = {
+        "format": FORMAT,
+        "config": config.to_dict(),
+        "speakers": speakers,
+        "model": model.state_dict(),
+    }
     torch.save({**content, "training": dict(training)}, buffer)
     with atomic_path(path) as temporary:
         temporary.write_bytes(buffer.getbuffer())

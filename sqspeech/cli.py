@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     import torch
 
     from sqspeech.data.data_dir import Utterance
-    from sqspeech.failures import Failures
 
 app = typer.Typer(
     help="Speech to discrete units and back: reconstruction, voice conversion, acoustic units.",
@@ -77,8 +76,8 @@ def train(
     from sqspeech.training import Trainer
 
     experiment = load_config(config, overrides)
-    stores = [FeatureStore.open(dump / name, experiment.features) for name in ("train", "dev")]
-    trainer = Trainer(experiment, *stores, exp, _device(device))
+    training_set, dev_set = (FeatureStore.open(dump / name, experiment.features) for name in ("train", "dev"))
+    trainer = Trainer(experiment, training_set, dev_set, exp, _device(device))
     first = trainer.step
     if trainer.crops.left_out:
         print(f"{trainer.crops.left_out} utterances are shorter than a crop and left out", file=sys.stderr)
@@ -169,10 +168,9 @@ def report(
     output: Annotated[Path, typer.Option("--output", "-o", help="The HTML file to write.")],
 ) -> None:
     """Write one self-contained page of an experiment, and print where its results are."""
-    from sqspeech.report import summary, write_report
+    from sqspeech.report import write_report
 
-    write_report(exp, output)
-    print(summary(exp, output))
+    print(write_report(exp, output))
 
 
 @app.command()
@@ -206,7 +204,9 @@ def _device(name: str) -> "torch.device":
         device = torch.device(name)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError):
-        raise SqspeechError(f"--device {name}: not to be had on this machine; `sqspeech doctor` lists devices") from None
+        raise SqspeechError(
+            f"--device {name}: not to be had on this machine; `sqspeech doctor` lists devices"
+        ) from None
     return device
 
 

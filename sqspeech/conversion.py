@@ -47,9 +47,7 @@ class Converter:
         return self.trained.config.features.sample_rate
 
     @torch.inference_mode()
-    def convert(
-        self, samples: NDArray[np.float32], sample_rate: int, *, to: str
-    ) -> tuple[NDArray[np.float32], int]:
+    def convert(self, samples: NDArray[np.float32], sample_rate: int, *, to: str) -> tuple[NDArray[np.float32], int]:
         """Return the recording in the voice of speaker `to`, with its length and loudness (RMS) kept.
 
         Parameters

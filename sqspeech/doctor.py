@@ -5,7 +5,17 @@ from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 
 REMEDY = "run `make test` or `make demo`, which install from requirements.lock"
-PACKAGES = ["numpy", "librosa", "soundfile", "kaldiio", "pyworld", "fastabx", "espeakng-loader", "torchaudio", "torch"]
+PACKAGES = [
+    "numpy",
+    "librosa",
+    "soundfile",
+    "kaldiio",
+    "pyworld",
+    "fastabx",
+    "espeakng-loader",
+    "torchaudio",
+    "torch",
+]
 
 
 def examine() -> bool:
@@ -48,4 +58,6 @@ def _devices() -> str:
     import torch
 
     gpus = [f"cuda:{i} {torch.cuda.get_device_name(i)}" for i in range(torch.cuda.device_count())]
-    return ", ".join([f"cpu ({torch.get_num_threads()} threads)", *gpus]) + ("" if gpus else "; no GPU is needed, training is slower without one")
+    return ", ".join([f"cpu ({torch.get_num_threads()} threads)", *gpus]) + (
+        "" if gpus else "; no GPU is needed, training is slower without one"
+    )

@@ -1,6 +1,5 @@
 """The only mel spectrogram in the project."""
 
-
 import torch
 import torchaudio
 from jaxtyping import Float
@@ -72,7 +71,6 @@ class LogMel(torch.nn.Module):
             mel_scale="slaney",
         )
 
-    @torch.inference_mode()
     def forward(self, samples: Float[Tensor, " N"]) -> Float[Tensor, "T M"]:
         """Return the log-mel of one utterance, T = 1 + N // hop_length frames of M bands.
 
@@ -92,7 +90,8 @@ class LogMel(torch.nn.Module):
         emphasised = torchaudio.functional.preemphasis(scaled, self.config.preemphasis)
         decibels = 20 * self.spectrogram(emphasised).clamp(min=AMPLITUDE_FLOOR).log10()
         floored = decibels.clamp(min=decibels.max() - self.config.top_db)
-        return (floored / self.config.top_db + 1).T.contiguous()
+        mel: Tensor = (floored / self.config.top_db + 1).T.contiguous()
+        return mel
 
     def _check(self, samples: Tensor) -> None:
         shortest = self.config.n_fft // 2 + 1

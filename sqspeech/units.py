@@ -46,7 +46,7 @@ class UnitInfo:
 
     def centres(self, count: int) -> NDArray[np.float64]:
         """Return the centre of each of the first `count` units, in seconds."""
-        return self.offset + (np.arange(count) + 0.5) / self.frame_rate
+        return self.offset + (np.arange(count, dtype=np.float64) + 0.5) / self.frame_rate
 
 
 @torch.inference_mode()

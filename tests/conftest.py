@@ -6,9 +6,12 @@ import pytest
 import torch
 from jaxtyping import install_import_hook
 
-TENSOR_MODULES = ["features", "quantizers", "models", "vocoders", "data.crops", "checkpoint", "conversion"]
-install_import_hook([f"sqspeech.{name}" for name in TENSOR_MODULES], "beartype.beartype")
+TENSOR_MODULES = "features quantizers models vocoders data.crops checkpoint conversion evaluation.parallel"
+install_import_hook([f"sqspeech.{name}" for name in TENSOR_MODULES.split()], "beartype.beartype")
 torch.set_num_threads(1)
+
+# After the hook, which must stand before the first import of what it checks.
+from trained import Experiment, train_small  # noqa: E402
 
 SPEECH = Path(__file__).resolve().parents[1] / "../shared/speech"
 
@@ -19,3 +22,9 @@ def speech() -> Path:
     if not SPEECH.is_dir():
         pytest.skip("no real recordings beside the repository")
     return SPEECH
+
+
+@pytest.fixture(scope="session")
+def experiment(tmp_path_factory: pytest.TempPathFactory) -> Experiment:
+    """A trained model with its corpus; not to be changed."""
+    return train_small(tmp_path_factory.mktemp("experiment"))

@@ -23,9 +23,7 @@ def voice(f0: float, sentence: int, seconds: float = 0.8, rate: int = 16000) -> 
     time = np.arange(round(seconds * rate)) / rate
     phase = 2 * np.pi * np.cumsum(f0 * (1 + 0.1 * np.sin(2 * np.pi * time + sentence))) / rate
     formants = rng.uniform(300, 3000, 3)
-    harmonics = [
-        np.sin(k * phase) * sum(np.exp(-(((k * f0 - f) / 300) ** 2)) for f in formants) for k in range(1, 25)
-    ]
+    harmonics = [np.sin(k * phase) * sum(np.exp(-(((k * f0 - f) / 300) ** 2)) for f in formants) for k in range(1, 25)]
     samples = np.sum(harmonics, axis=0) + 1e-3 * rng.standard_normal(len(time))
     return (0.5 * samples / np.abs(samples).max()).astype(np.float32)
 
@@ -38,8 +36,6 @@ def write_corpus(folder: Path, sentences: range = range(3), speakers: dict[str, 
         for sentence in sentences:
             path = folder / f"{speaker}-{sentence:02}.wav"
             soundfile.write(path, voice(f0, sentence), 16000)
-            utterances.append(
-                Utterance(utt_id=path.stem, spk_id=speaker, path=path, text=f"sentence {sentence}")
-            )
+            utterances.append(Utterance(utt_id=path.stem, spk_id=speaker, path=path, text=f"sentence {sentence}"))
     DataDir(tuple(utterances), {speaker: speaker[0] for speaker in speakers}).write(folder)
     return folder

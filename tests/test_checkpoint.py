@@ -11,7 +11,8 @@ from sqspeech.config import ExperimentConfig
 from sqspeech.errors import CheckpointError, DataError, SqspeechError
 
 CONFIG = ExperimentConfig.from_dict(
-    {"encoder": {"width": 8}, "quantizer": {"codebook_size": 4, "codebook_dim": 2}, "decoder": {"width": 4}}, "test"
+    {"encoder": {"width": 8}, "quantizer": {"codebook_size": 4, "codebook_dim": 2}, "decoder": {"width": 4}},
+    "test",
 )
 SPEAKERS = ["p225", "p226", "p300"]
 CPU = torch.device("cpu")

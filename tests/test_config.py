@@ -16,7 +16,11 @@ def write(tmp_path: Path, text: str) -> Path:
 
 def test_defaults_are_the_published_configuration():
     config = ExperimentConfig()
-    assert (config.encoder.width, config.quantizer.codebook_size, config.quantizer.codebook_dim) == (768, 512, 64)
+    assert (config.encoder.width, config.quantizer.codebook_size, config.quantizer.codebook_dim) == (
+        768,
+        512,
+        64,
+    )
     assert (config.crops.batch_size, config.crops.frames, config.training.steps) == (52, 32, 500_000)
     assert config == load_config(RECIPES / "mini/conf/published.yaml")
 

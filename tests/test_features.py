@@ -19,7 +19,15 @@ def librosa_log_mel(path: Path) -> np.ndarray:
     samples = samples / np.abs(samples).max() * 0.999
     samples = librosa.effects.preemphasis(samples, coef=0.97, zi=[0.0])
     mel = librosa.feature.melspectrogram(
-        y=samples, sr=16000, n_fft=2048, n_mels=80, hop_length=160, win_length=400, fmin=50, fmax=8000, power=1,
+        y=samples,
+        sr=16000,
+        n_fft=2048,
+        n_mels=80,
+        hop_length=160,
+        win_length=400,
+        fmin=50,
+        fmax=8000,
+        power=1,
         pad_mode="reflect",
     )
     return (librosa.amplitude_to_db(mel, top_db=80) / 80 + 1).T

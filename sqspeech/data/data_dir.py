@@ -1,6 +1,6 @@
 """Kaldi data directories: read, validate, subset, split, write."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -69,20 +69,16 @@ class DataDir:
         unknown = wanted - {utterance.utt_id for utterance in self}
         if unknown:
             raise DataError(f"no utterance {min(unknown)} in this data directory ({len(unknown)} such ids)")
-        return self._keep(lambda utterance: utterance.utt_id in wanted)
+        kept = tuple(utterance for utterance in self if utterance.utt_id in wanted)
+        speakers = {utterance.spk_id for utterance in kept}
+        return DataDir(kept, {spk: sex for spk, sex in self.spk2gender.items() if spk in speakers})
 
     def split(self, assign: Callable[[Utterance], str]) -> dict[str, "DataDir"]:
         """Return one data directory for each name that `assign` gives to an utterance."""
-        names = {utterance.utt_id: assign(utterance) for utterance in self}
-        return {
-            name: self._keep(lambda utterance, name=name: names[utterance.utt_id] == name)  # type: ignore[misc]
-            for name in sorted(set(names.values()))
-        }
-
-    def _keep(self, condition: Callable[[Utterance], bool]) -> "DataDir":
-        kept = tuple(utterance for utterance in self if condition(utterance))
-        speakers = {utterance.spk_id for utterance in kept}
-        return DataDir(kept, {spk: sex for spk, sex in self.spk2gender.items() if spk in speakers})
+        parts: dict[str, list[str]] = {}
+        for utterance in self:
+            parts.setdefault(assign(utterance), []).append(utterance.utt_id)
+        return {name: self.subset(parts[name]) for name in sorted(parts)}
 
     @classmethod
     def read(cls, path: Path) -> "DataDir":
@@ -108,7 +104,7 @@ class DataDir:
                     utt_id=utt_id,
                     spk_id=spk_id,
                     text=text.get(utt_id),
-                    **(segments[utt_id] if segments else {"path": recordings[utt_id]}),  # type: ignore[arg-type]
+                    **(segments[utt_id] if segments else {"path": recordings[utt_id]}),
                 )
                 for utt_id, spk_id in utt2spk.items()
             ),
@@ -207,8 +203,8 @@ def _read_segments(path: Path, recordings: dict[str, Path]) -> dict[str, dict[st
     return segments
 
 
-def _same_keys(path: Path, name: str, table: dict[str, str], other_name: str, other: dict[str, object] | dict[str, Path]) -> None:
-    differing = table.keys() ^ other.keys()
+def _same_keys(path: Path, name: str, table: Collection[str], other_name: str, other: Collection[str]) -> None:
+    differing = set(table) ^ set(other)
     if differing:
         first = min(differing)
         there, missing = (name, other_name) if first in table else (other_name, name)

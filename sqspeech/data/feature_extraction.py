@@ -146,9 +146,7 @@ def _read_or_none(folder: Path) -> DumpState | None:
         return None
 
 
-def _compute(
-    utterances: Sequence[Utterance], config: LogMelConfig, jobs: int
-) -> Iterator[NDArray[np.float32] | str]:
+def _compute(utterances: Sequence[Utterance], config: LogMelConfig, jobs: int) -> Iterator[NDArray[np.float32] | str]:
     """Yield the log-mel of each utterance in order, or the reason why there is none."""
     # Fresh processes: a fork would copy torch's threads' locks. One thread each, also for a single job, since
     # the number of threads may change the last bit.

@@ -46,9 +46,7 @@ class SQVAE(nn.Module):
         self.encoder = Encoder(encoder, n_mels, self.codebook_dim + self.quantizer.variance_channels)
         self.decoder = Decoder(decoder, self.codebook_dim, n_mels, n_speakers)
 
-    def forward(
-        self, mel: Float[Tensor, "B T M"], speaker: Int[Tensor, " B"], temperature: float = 1.0
-    ) -> SQVAEOutput:
+    def forward(self, mel: Float[Tensor, "B T M"], speaker: Int[Tensor, " B"], temperature: float = 1.0) -> SQVAEOutput:
         """Return the objective on a batch of equally long log-mels, T ≥ 4."""
         quantized: Quantized = self.quantizer(*self._latents(mel), temperature)
         mel_hat = self.decoder(quantized.z, speaker)

@@ -41,4 +41,5 @@ def batch_perplexity(codes: Int[Tensor, "*positions"], codebook_size: int) -> Fl
     counts = torch.zeros(codebook_size, device=codes.device).index_add_(
         0, codes.flatten(), torch.ones(codes.numel(), device=codes.device)
     )
-    return torch.special.entr(counts / codes.numel()).sum().exp()
+    perplexity: Tensor = torch.special.entr(counts / codes.numel()).sum().exp()
+    return perplexity

@@ -91,15 +91,13 @@ class GaussianSQ(nn.Module):
             batch_perplexity=batch_perplexity(codes, self.config.codebook_size),
         )
 
-    def encode(
-        self, z: Float[Tensor, "B T D"], variance_logits: Float[Tensor, "B T V"]
-    ) -> Int[Tensor, "B T"]:
+    def encode(self, z: Float[Tensor, "B T D"], variance_logits: Float[Tensor, "B T V"]) -> Int[Tensor, "B T"]:
         """Return the most probable codes."""
         with torch.autocast(z.device.type, enabled=False):
             log_variance = self._shared_log_variance(variance_logits.float())
             return weighted_distance(z.float(), torch.exp(-log_variance), self.codebook).argmin(-1)
 
-    def lookup(self, codes: Int[Tensor, "B T"]) -> Float[Tensor, "B T D"]:
+    def lookup(self, codes: Int[Tensor, "*positions"]) -> Float[Tensor, "*positions D"]:
         """Return the codewords of `codes`."""
         return functional.embedding(codes, self.codebook)
 

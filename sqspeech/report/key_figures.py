@@ -131,9 +131,7 @@ def _scalars(metrics: dict[str, object]) -> Iterator[tuple[str, Scalar]]:
 
 def _with_percentage(scalars: dict[str, Scalar]) -> dict[str, Scalar]:
     match scalars:
-        case {"mse_db2": int() | float() as error, "feature_variance_db2": int() | float() as variance} if (
-            variance > 0
-        ):
+        case {"mse_db2": int() | float() as error, "feature_variance_db2": int() | float() as variance} if variance > 0:
             return scalars | {"mse_percent": 100 * error / variance}
     return scalars
 

@@ -25,6 +25,7 @@ from sqspeech.report.plots import (
     spectrogram_png,
     usage_picture,
 )
+from sqspeech.report.summary import summarise
 
 
 class PanelView(NamedTuple):
@@ -60,8 +61,8 @@ class ListeningView:
     columns: int
 
 
-def write_report(exp: Path, output: Path) -> None:
-    """Write one self-contained HTML page about an experiment.
+def write_report(exp: Path, output: Path) -> str:
+    """Write one self-contained HTML page about an experiment, and return its summary for a terminal.
 
     Parameters
     ----------
@@ -93,6 +94,7 @@ def write_report(exp: Path, output: Path) -> None:
         versions={"sqspeech": __version__, "torch": torch.__version__, "Python": platform.python_version()},
     )
     write_text(output, page)
+    return summarise(experiment, exp, output)
 
 
 def _template() -> jinja2.Template:

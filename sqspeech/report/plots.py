@@ -63,8 +63,8 @@ PANELS = (
     ),
     Panel(
         title="Loss",
-        meaning="Reconstruction + latent loss: what is minimised.",
-        series={"loss": "loss", "reconstruction": "reconstruction", "latent": "latent"},
+        meaning="Reconstruction + KL: what is minimised.",
+        series={"loss": "loss", "reconstruction": "reconstruction", "KL": "kl"},
     ),
     Panel(
         title="KL divergence",

@@ -12,7 +12,12 @@ from sqspeech.report.key_figures import key_figures
 
 def summarise(experiment: Experiment, exp: Path, page: Path) -> str:
     """Return the paths of the page, the converted recordings and the units, and the metrics in one table."""
-    places = {"report": page, "converted": exp / "conversion", "units": exp / "units.txt", "metrics": exp / "metrics.json"}
+    places = {
+        "report": page,
+        "converted": exp / "conversion",
+        "units": exp / "units.txt",
+        "metrics": exp / "metrics.json",
+    }
     lines = [f"{name:<10} {path}" for name, path in places.items() if path.exists()]
     table = Table("measure", "value", "beside it", "better")
     for value in key_figures(experiment.metrics):

@@ -20,11 +20,20 @@ from sqspeech.data.feature_store import FeatureStore
 from sqspeech.errors import ConfigError, DataError, SqspeechError
 from sqspeech.evaluation.codebook import active_codes, perplexity, usage
 from sqspeech.evaluation.reconstruction import measure_reconstruction
-from sqspeech.models.sqvae import SQVAEOutput
 from sqspeech.progress import progress_bar
 from sqspeech.training.schedules import learning_rate, temperature
 
-STATISTICS = ("loss", "reconstruction", "latent", "mse", "entropy", "log_variance", "batch_perplexity", "gradient_norm")
+STATISTICS = (
+    "loss",
+    "reconstruction",
+    "kl",
+    "mse",
+    "entropy",
+    "log_variance",
+    "batch_perplexity",
+    "gradient_norm",
+)
+STATUS = "mse {mse_db2:.1f} dB² kl {kl:.1f} perplexity {batch_perplexity:.0f} log σ² {log_variance:.2f}"
 
 
 class Trainer:
@@ -52,7 +61,12 @@ class Trainer:
     """
 
     def __init__(
-        self, config: ExperimentConfig, train: FeatureStore, dev: FeatureStore, exp: Path, device: torch.device
+        self,
+        config: ExperimentConfig,
+        train: FeatureStore,
+        dev: FeatureStore,
+        exp: Path,
+        device: torch.device,
     ) -> None:
         self.config, self.exp, self.device = config, exp, device
         self.speakers = train.data.speakers
@@ -68,6 +82,7 @@ class Trainer:
         )
         self.dev = [self._dev_utterance(dev, u.utt_id, u.spk_id) for u in dev.data]
         self.step, self.best_mse_db2 = 0, math.inf
+        self.sums = torch.zeros(len(STATISTICS), device=device)  # of the steps since the last line of the log
         if (exp / "last.ckpt").exists():
             self._resume()
         save_config(exp / "config.yaml", config)
@@ -88,12 +103,11 @@ class Trainer:
             (self.exp / "metrics.jsonl").open("a", encoding="utf-8") as self._log,
         ):
             task = bar.add_task("training", total=training.steps, completed=self.step, status="")
-            sums = torch.zeros(len(STATISTICS), device=self.device)
             while self.step < training.steps:
-                sums += self._train_step()
+                self.sums += self._train_step()
                 if self.step % training.log_every == 0:
-                    self._log_training(bar, task, (sums / training.log_every).tolist())
-                    sums.zero_()
+                    self._log_training(bar, task, (self.sums / training.log_every).tolist())
+                    self.sums.zero_()
                 if self.step % training.validate_every == 0 or self.step == training.steps:
                     self._validate()
 
@@ -102,14 +116,22 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(training, self.step)
         mel, speaker = self.crops.batch(self.step)
-        output: SQVAEOutput = self.model(mel, speaker, temperature(training, self.step))
+        output = self.model(mel, speaker, temperature(training, self.step))
         self.optimizer.zero_grad()
         output.loss.backward()  # type: ignore[no-untyped-call]
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), training.gradient_clip)
         self.optimizer.step()
         self.step += 1
         q = output.quantized
-        values = [output.loss, output.reconstruction, q.loss, output.mse, q.entropy, q.log_variance, q.batch_perplexity]
+        values = [
+            output.loss,
+            output.reconstruction,
+            q.loss,
+            output.mse,
+            q.entropy,
+            q.log_variance,
+            q.batch_perplexity,
+        ]
         return torch.stack([*values, norm]).detach()
 
     def _log_training(self, bar: Progress, task: TaskID, means: list[float]) -> None:
@@ -121,12 +143,10 @@ class Trainer:
             )
         last = self.step - 1
         values["mse_db2"] = values.pop("mse") * self.config.features.top_db**2
-        values["kl"] = values["latent"]
         values["temperature"] = temperature(self.config.training, last)
         values["learning_rate"] = learning_rate(self.config.training, last)
         self._write("train", values)
-        status = "loss {loss:.0f} mse {mse_db2:.1f} dB² kl {kl:.1f} perplexity {batch_perplexity:.0f} log σ² {log_variance:.2f}"
-        bar.update(task, completed=self.step, status=status.format(**values))
+        bar.update(task, completed=self.step, status=STATUS.format(**values))
 
     def _validate(self) -> None:
         self.model.eval()
@@ -148,7 +168,7 @@ class Trainer:
         self._log.write(json.dumps({"step": self.step, **values}) + "\n")
         self._log.flush()
         for name, value in values.items():
-            self._board.add_scalar(f"{group}/{name}", value, self.step)  # type: ignore[no-untyped-call]
+            self._board.add_scalar(f"{group}/{name}", value, self.step)
 
     def _dev_utterance(self, dev: FeatureStore, utt_id: str, spk_id: str) -> tuple[Tensor, Tensor]:
         if spk_id not in self.speakers:
@@ -160,6 +180,7 @@ class Trainer:
         return {
             "step": self.step,
             "best_mse_db2": self.best_mse_db2,
+            "sums": self.sums,
             "optimizer": self.optimizer.state_dict(),
             "random": torch.get_rng_state(),
             "random_cuda": torch.cuda.get_rng_state_all(),
@@ -175,6 +196,7 @@ class Trainer:
         self.model.load_state_dict(content["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.best_mse_db2 = state["step"], state["best_mse_db2"]
+        self.sums = state["sums"]
         _cut_log(self.exp / "metrics.jsonl", self.step)
         torch.set_rng_state(state["random"].cpu())
         if state["random_cuda"]:

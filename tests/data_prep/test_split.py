@@ -46,9 +46,7 @@ def test_every_tenth_of_a_speaker_is_held_out(source, tmp_path):
 def test_items_follow_their_utterances(source, tmp_path):
     split.split(source, tmp_path)
     original = (source / "phones.item").read_text().splitlines()
-    parts = {
-        name: (tmp_path / name / "phones.item").read_text().splitlines() for name in ("train", "dev", "test")
-    }
+    parts = {name: (tmp_path / name / "phones.item").read_text().splitlines() for name in ("train", "dev", "test")}
     assert {lines[0] for lines in parts.values()} == {original[0]}
     assert sorted(line for lines in parts.values() for line in lines[1:]) == sorted(original[1:])
     for name, lines in parts.items():

@@ -68,9 +68,7 @@ def slow_abx(phones: list[Phone], across: bool) -> float:
         a_set, b_set, x_set = (
             find(*key) for key in zip((*pair, pair[0]), [context] * 3, (speaker, speaker, other), strict=True)
         )
-        return float(
-            np.mean([dtw(x, a) > dtw(x, b) for a in a_set for b in b_set for x in x_set if x is not a])
-        )
+        return float(np.mean([dtw(x, a) > dtw(x, b) for a in a_set for b in b_set for x in x_set if x is not a]))
 
     speakers = sorted({speaker for _, _, speaker, _ in phones})
     return 100 * float(

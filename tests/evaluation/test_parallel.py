@@ -56,7 +56,8 @@ def test_silence_has_no_f0() -> None:
 
 
 @pytest.mark.parametrize(
-    ("a", "b", "semitones"), [(220, 440, 12), (440, 220, 12), (100, 100, 0), (440, 466.1638, 1)]
+    ("a", "b", "semitones"),
+    [(220.0, 440.0, 12.0), (440.0, 220.0, 12.0), (100.0, 100.0, 0.0), (440.0, 466.1638, 1.0)],
 )
 def test_f0_distance_of_known_intervals(a: float, b: float, semitones: float) -> None:
     assert f0_distance(a, b) == pytest.approx(semitones, abs=1e-5)

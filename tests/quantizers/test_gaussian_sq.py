@@ -46,9 +46,7 @@ def oracle(quantizer: GaussianSQ, z: torch.Tensor, logits: torch.Tensor) -> tupl
     for b in range(B):
         for t in range(T):
             variance = [oracle_variance(quantizer, ls, b, t, d) for d in range(D)]
-            scores = [
-                -0.5 * sum((zs[b, t, d] - codebook[k, d]) ** 2 / variance[d] for d in range(D)) for k in range(K)
-            ]
+            scores = [-0.5 * sum((zs[b, t, d] - codebook[k, d]) ** 2 / variance[d] for d in range(D)) for k in range(K)]
             total = sum(math.exp(s) for s in scores)
             p = [math.exp(s) / total for s in scores]
             h = -sum(x * math.log(x) for x in p if x > 0)
@@ -79,7 +77,11 @@ def test_gradient_is_that_of_the_value(variance):
     z, logits = (x.double().requires_grad_() for x in draw(quantizer, B, T))
 
     def distance(z, logits, codebook):
-        weight = torch.exp(-(quantizer.log_variance + logits)) if quantizer.variance_channels else torch.ones(1, 1, 1).double()
+        weight = (
+            torch.exp(-(quantizer.log_variance + logits))
+            if quantizer.variance_channels
+            else torch.ones(1, 1, 1).double()
+        )
         return weighted_distance(z, weight if variance != "II" else weight.mean(1, keepdim=True), codebook)
 
     assert torch.autograd.gradcheck(distance, (z, logits, quantizer.codebook.detach().requires_grad_()))

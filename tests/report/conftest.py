@@ -43,28 +43,24 @@ def make(folder: Path) -> Path:
     (exp / "logs").mkdir(parents=True)
     tone(folder / "a-1.flac", 220, 1.0)
     tone(folder / "b-1.wav", 330, 0.7)
-    rows = ["utt_id\tsource\tstart\tend\ttarget\toutput"]
+    rows = ["utt_id\tspeaker\tsource\tstart\tend\ttarget\toutput"]
     for utt_id, source, part, other in (
         ("a-1", "a-1.flac", "0.25\t0.75", "b"),
         ("b-1", "b-1.wav", "0\t", "a"),
     ):
         for number, target in enumerate(("source", other), start=1):
             tone(exp / f"conversion/{utt_id}/{target}.wav", 110 * number, 0.4 + 0.1 * number)
-            rows.append(f"{utt_id}\t{folder / source}\t{part}\t{target}\t{utt_id}/{target}.wav")
+            rows.append(f"{utt_id}\t{utt_id[0]}\t{folder / source}\t{part}\t{target}\t{utt_id}/{target}.wav")
     (exp / "conversion/manifest.tsv").write_text("\n".join(rows) + "\n")
-    train = [
-        {"step": step, "mse_db2": 900.0 - step, "kl": 3.0, "learning_rate": 4e-4} for step in (0, 100, 200)
-    ]
+    train = [{"step": step, "mse_db2": 900.0 - step, "kl": 3.0, "learning_rate": 4e-4} for step in (0, 100, 200)]
     lines = [*train, {"step": 200, "dev_mse_db2": 555.0}]
     (exp / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     (exp / "metrics.json").write_text(json.dumps(METRICS))
-    (exp / "config.yaml").write_text("features: {n_mels: 40}\nname: <small>\n")
+    (exp / "config.yaml").write_text("features: {n_mels: 40}\n# <small>\n")
     (exp / "logs/2.log").write_text("$ sqspeech train dump 'exp/<b>' && true\nstep 1\n")
     (exp / "logs/1.log").write_text("$ sqspeech features data dump\n$ not a command\n")
     (exp / "logs/3.log").write_text("no command here\n")
-    (exp / "units.txt").write_text(
-        "".join(f"a-{line} {' '.join(map(str, range(300)))}\n" for line in range(5))
-    )
+    (exp / "units.txt").write_text("".join(f"a-{line} {' '.join(map(str, range(300)))}\n" for line in range(5)))
     return exp
 
 

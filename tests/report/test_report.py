@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-import yaml
 from PIL import Image
 
 from sqspeech import audio
@@ -145,13 +144,9 @@ def test_the_figures_are_put_in_proportion(page):
 
 
 def test_commands_configuration_and_units_stand_as_they_are(reported, page):
-    assert "sqspeech features data dump\nsqspeech train dump 'exp/<b>' && true" in page.text(
-        "section", id="commands"
-    )
+    assert "sqspeech features data dump\nsqspeech train dump 'exp/<b>' && true" in page.text("section", id="commands")
     assert "not a command" not in page.text("section", id="commands")
-    assert (
-        yaml.safe_load(page.text("section", id="configuration").partition("complete")[2])["name"] == "<small>"
-    )
+    assert "# <small>" in page.text("section", id="configuration")
     lines = page.text("section", id="units").strip().splitlines()[-3:]
     assert [line.split()[:3] for line in lines] == [[f"a-{n}", "0", "1"] for n in range(3)]
     assert all(line.endswith(" …") and len(line) < 250 for line in lines)
@@ -219,11 +214,11 @@ def test_an_absent_part_names_the_stage_that_makes_it(experiment, page):
 def test_utterances_are_spread_over_the_speakers_and_conversions_are_limited(tmp_path):
     noise(tmp_path / "long.wav", LONGEST + 1)
     noise(tmp_path / "short.wav", 0.2)
-    rows = ["utt_id\tsource\tstart\tend\ttarget\toutput"]
+    rows = ["utt_id\tspeaker\tsource\tstart\tend\ttarget\toutput"]
     for speaker in "abcdefgh":
         for number in range(3):
             for target in "source", *"abcdefgh":
-                rows.append(f"{speaker}-{number}\t{tmp_path / 'long.wav'}\t0.5\t\t{target}\tshort.wav")
+                rows.append(f"{speaker}-{number}\t{speaker}\t{tmp_path / 'long.wav'}\t0.5\t\t{target}\tshort.wav")
     (tmp_path / "manifest.tsv").write_text("\n".join(rows) + "\n")
     listening = read_listening(tmp_path / "manifest.tsv", LogMelConfig())
     assert [utterance.utt_id for utterance in listening] == ["a-0", "c-2", "f-0", "h-2"]
@@ -231,17 +226,6 @@ def test_utterances_are_spread_over_the_speakers_and_conversions_are_limited(tmp
     assert listening[0].source.seconds == LONGEST
     assert len(listening[0].conversions) == MOST_CONVERSIONS
     assert listening[0].omitted == 8 - MOST_CONVERSIONS
-
-
-def test_the_speaker_is_the_longest_known_one_that_begins_the_utterance_id(tmp_path):
-    noise(tmp_path / "x.wav", 0.2)
-    rows = ["utt_id\tsource\tstart\tend\ttarget\toutput"]
-    rows += [f"{utt}\t{tmp_path / 'x.wav'}\t\t\t{target}\tx.wav" for utt, target in
-             (("en-f1_03", "en"), ("en-f1_03", "en-f1"), ("p225_001", "p22"))]  # fmt: skip
-    (tmp_path / "manifest.tsv").write_text("\n".join(rows) + "\n")
-    listening = read_listening(tmp_path / "manifest.tsv", LogMelConfig())
-    assert [utterance.source.speaker for utterance in listening] == ["en-f1", "p225"]
-    assert listening[0].reconstruction is None
 
 
 def _no_log(exp):
@@ -312,5 +296,5 @@ def test_the_output_folder_cannot_be_written(experiment):
 
 
 def test_a_configuration_without_features_means_the_default_ones(experiment):
-    (experiment / "config.yaml").write_text("name: x\n")
+    (experiment / "config.yaml").write_text("encoder: {}\n")
     assert read_experiment(experiment).features == LogMelConfig()

@@ -1,0 +1,139 @@
+"""ABX phone discriminability, as in the ZeroSpeech challenges."""
+
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sqspeech.errors import DataError
+from sqspeech.evaluation.item import CONTEXT, LABELS, Item, read_item
+
+if TYPE_CHECKING:
+    from fastabx import Dataset, Subsampler
+
+# Frame centres often fall on an onset or an offset; rounding must not decide which frames are in.
+TOLERANCE = 1e-5
+# At most 10 instances of A, B and X for each pair of phones in a context; across speakers, 5 speakers of X.
+MAX_SIZE_GROUP, MAX_X_ACROSS, SEED = 10, 5, 0
+
+type Features = Mapping[str, tuple[NDArray[np.float32], NDArray[np.floating]]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AbxScores:
+    """ABX error rates in %, 0 the best and 50 chance, within and across speakers.
+
+    `items` phones were compared; `dropped` ones were too short to hold the centre of a frame.
+    """
+
+    within: float
+    across: float
+    items: int
+    dropped: int
+
+
+def abx(item: Path, features: Features, left_out: Container[str] = ()) -> AbxScores:
+    """Return the ABX error rates of features: phones in the same context, DTW over the angular distance.
+
+    Parameters
+    ----------
+    item
+        A ZeroSpeech item file (see `sqspeech.evaluation.item.read_item`).
+    features
+        Of each file, the features (T, D) and the centres (T,) of their frames in seconds, ascending. A phone
+        has the frames whose centres lie in [onset, offset]. Zero vectors are allowed.
+    left_out
+        Files whose phones are passed over.
+
+    Raises
+    ------
+    DataError
+        The item file is missing or malformed, or names a file without features; features are not finite,
+        differ in dimension or do not fit their times; or too few phones or speakers can be compared.
+
+    References
+    ----------
+    Schatz, "ABX-discriminability measures and applications", 2016. fastabx computes it; the draws and the
+    averages (over contexts, then speakers, then pairs of phones) are those of the ZeroSpeech challenges.
+    """
+    items = [phone for phone in read_item(item) if phone.file not in left_out]
+    _check(item, items, features)
+    frames = [_frames(phone, *features[phone.file]) for phone in items]
+    kept = [(phone.labels, part) for phone, part in zip(items, frames, strict=True) if len(part)]
+    if not kept:
+        raise DataError(f"{item}: no phone holds a frame; are its onsets and offsets in seconds?")
+    dataset = _dataset(kept)
+    return AbxScores(
+        within=_error_rate(item, dataset, [*CONTEXT, "speaker"], []),
+        across=_error_rate(item, dataset, [*CONTEXT], ["speaker"]),
+        items=len(kept),
+        dropped=len(items) - len(kept),
+    )
+
+
+def _check(item: Path, items: Sequence[Item], features: Features) -> None:
+    files = sorted({phone.file for phone in items})
+    missing = [file for file in files if file not in features]
+    if missing:
+        raise DataError(
+            f"{item}: no features of {missing[0]} ({len(missing)} of {len(files)} files lack them); "
+            "evaluate all utterances that the item file names, or leave their lines out"
+        )
+    dimension = features[files[0]][0].shape[-1]
+    for file in files:
+        values, times = features[file]
+        if values.shape != (len(times), dimension):
+            raise DataError(f"{file}: features of shape {values.shape}, expected ({len(times)}, {dimension})")
+        if not np.isfinite(values).all():
+            raise DataError(f"{file}: NaN or infinite features; check the audio and the model they come from")
+
+
+def _frames(phone: Item, values: NDArray[np.float32], times: NDArray[np.floating]) -> NDArray[np.float32]:
+    first, last = np.searchsorted(times, [phone.onset - TOLERANCE, phone.offset + TOLERANCE])
+    return values[first:last].astype(np.float32, copy=False)
+
+
+def _dataset(labelled: Sequence[tuple[tuple[str, ...], NDArray[np.float32]]]) -> "Dataset":
+    import polars
+    from fastabx import Dataset, InMemoryAccessor
+
+    labels, frames = zip(*labelled, strict=True)
+    ends = np.cumsum([len(part) for part in frames]).tolist()
+    spans = dict(enumerate(zip([0, *ends[:-1]], ends, strict=True)))
+    return Dataset(
+        polars.DataFrame(labels, schema=dict.fromkeys(LABELS, polars.String), orient="row"),
+        InMemoryAccessor(spans, torch.from_numpy(np.concatenate(frames)), torch.device("cpu")),
+    )
+
+
+def _subsampler() -> "Subsampler":
+    import polars
+    from fastabx import Subsampler
+
+    class OrderedSubsampler(Subsampler):
+        """Subsampler of cells in a fixed order: polars joins them in any order, and the draws follow it."""
+
+        def __call__(self, lazy_cells: polars.LazyFrame, *, with_across: bool) -> polars.LazyFrame:
+            keys = [name for name in lazy_cells.collect_schema() if not name.startswith("index_")]
+            return super().__call__(lazy_cells.sort(keys), with_across=with_across)
+
+    return OrderedSubsampler(MAX_SIZE_GROUP, MAX_X_ACROSS, SEED)
+
+
+def _error_rate(item: Path, dataset: "Dataset", by: list[str], across: list[str]) -> float:
+    from fastabx import EmptyTaskError, Score, Task
+
+    try:
+        task = Task(dataset, on="#phone", by=by, across=across, subsampler=_subsampler())
+    except EmptyTaskError:
+        mode, needed = ("across", "from another speaker") if across else ("within", "twice")
+        raise DataError(
+            f"{item}: nothing to compare {mode} speakers: it takes two phones in the same context from one "
+            f"speaker, and one of them {needed}; add utterances"
+        ) from None
+    score = Score(task, "angular", progress=False)
+    return 100 * score.collapse(levels=[("next-phone", "prev-phone"), "speaker"])

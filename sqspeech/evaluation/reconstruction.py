@@ -1,0 +1,61 @@
+"""How far the reconstruction is from the features."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sqspeech.models.sqvae import SQVAE, target
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reconstruction:
+    """The pooled error over utterances, each decoded with its own speaker, and their codes.
+
+    Attributes
+    ----------
+    mse_db2
+        Mean squared error in dB², over all frames and bands.
+    feature_variance_db2
+        Mean squared distance of the same features from their mean per band, in dB²: the error of a model that
+        knows the average spectrum and nothing else.
+    codes
+        One array (L,) an utterance.
+    """
+
+    mse_db2: float
+    feature_variance_db2: float
+    codes: list[NDArray[np.int64]]
+
+
+@torch.inference_mode()
+def measure_reconstruction(model: SQVAE, utterances: Iterable[tuple[Tensor, Tensor]], top_db: float) -> Reconstruction:
+    """Reconstruct utterances at full length, in eval mode, and pool the error.
+
+    Parameters
+    ----------
+    model
+        In eval mode.
+    utterances
+        Pairs of log-mel (1, T, M) and speaker index (1,).
+    top_db
+        The span in dB that the features were divided by.
+    """
+    # Float64 sums: a corpus has more terms than float32 has digits.
+    squared_error, frames = 0.0, 0
+    band_sum = band_squares = torch.zeros(())
+    codes = []
+    for mel, speaker in utterances:
+        code = model.encode(mel)
+        wanted = target(mel)[0].double()
+        squared_error += (model.decode(code, speaker)[0].double() - wanted).square().sum(0).mean().item()
+        band_sum, band_squares = wanted.sum(0) + band_sum, wanted.square().sum(0) + band_squares
+        frames += len(wanted)
+        codes.append(code[0].cpu().numpy())
+    variance = (band_squares / frames - (band_sum / frames) ** 2).mean().item()
+    return Reconstruction(
+        mse_db2=squared_error / frames * top_db**2, feature_variance_db2=variance * top_db**2, codes=codes
+    )

@@ -1,0 +1,260 @@
+"""The command line as a user meets it: what it prints, how it ends, and what it leaves behind."""
+
+import os
+import resource
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from corpus import CONFIG, write_corpus
+from typer.main import get_command
+
+from sqspeech import cli
+
+OPTIONS = {
+    "features": {"--config", "--set", "--jobs", "--strict"},
+    "train": {"--config", "--set", "--device"},
+    "units": {"--output", "-o", "--format", "--device", "--strict"},
+    "convert": {"--to", "--output", "-o", "--device", "--strict"},
+    "evaluate": {"--output", "-o", "--item", "--parallel", "--device", "--strict"},
+    "speakers": set(),
+    "report": {"--output", "-o"},
+    "doctor": set(),
+}
+
+
+class Outcome:
+    def __init__(self, status: int, out: str, err: str) -> None:
+        self.status, self.out, self.err = status, out, err
+
+    @property
+    def error(self) -> str:
+        """The one line of the error, beside what was said of skipped inputs."""
+        lines = [line for line in self.err.splitlines() if line.startswith("error: ")]
+        assert len(lines) == 1, self.err
+        assert self.err.rstrip().endswith(lines[0]), "the error is the last thing said, in one line"
+        assert "Traceback" not in self.err
+        return lines[0]
+
+
+@pytest.fixture
+def run(monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: object) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["sqspeech", *map(str, arguments)])
+        capsys.readouterr()
+        try:
+            cli.main()
+            status = 0
+        except SystemExit as end:
+            status = end.code or 0
+        return Outcome(status, *capsys.readouterr())
+
+    return run
+
+
+def test_the_options_are_frozen():
+    """A change here is a change for every script that calls the command line."""
+    commands = get_command(cli.app).commands
+    found = {
+        name: {option for p in command.params for option in p.opts if option.startswith("-")} - {"--help"}
+        for name, command in commands.items()
+    }
+    assert found == OPTIONS
+
+
+def test_help_answers_without_torch():
+    code = "import sys; from sqspeech import cli; sys.argv = ['sqspeech', '--help']\ntry: cli.main()\nexcept SystemExit: pass\nassert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_usage_errors_end_with_two(run):
+    assert run("convert").status == 2
+    assert run("units", "x", "--fromat", "npz").status == 2
+
+
+def test_version(run):
+    from sqspeech import __version__
+
+    assert run("--version").out.strip() == __version__
+
+
+def test_doctor_finds_this_installation_sound(run):
+    outcome = run("doctor")
+    assert outcome.status == 0
+    assert "torch devices: cpu" in outcome.out
+    assert "MISSING" not in outcome.out
+
+
+def test_the_whole_pipeline(run, tmp_path):
+    (tmp_path / "c.yaml").write_text(CONFIG)
+    for name, sentences in (("train", range(3)), ("dev", range(3, 4)), ("test", range(4, 6))):
+        write_corpus(tmp_path / "data" / name, sentences)
+    for name in ("train", "dev"):
+        assert run("features", f"data/{name}", f"dump/{name}", "--config", "c.yaml").status == 0
+    assert "steps 0 to 6" in run("train", "dump", "exp", "--config", "c.yaml").out
+    assert "steps 6 to 8" in run("train", "dump", "exp", "--config", "c.yaml", "--set", "training.steps=8").out
+    assert run("speakers", "exp/best.ckpt").out.split() == ["f1", "f2", "m1", "m2"]
+    assert run("units", "exp/best.ckpt", "data/test", "-o", "exp/units.txt").out == (
+        "exp/units.txt: 312 units of 8 utterances\n"
+    )
+    assert (
+        run("convert", "exp/best.ckpt", "data/test", "--to", "source", "--to", "f1", "-o", "exp/conversion").status == 0
+    )
+    assert len(list(Path("exp/conversion").glob("*.wav"))) == 16
+    assert run("evaluate", "exp/best.ckpt", "data/test", "-o", "exp/metrics.json", "--parallel").status == 0
+    outcome = run("report", "exp", "-o", "exp/report.html")
+    assert "Reconstruction error" in outcome.out
+    assert "exp/report.html" in outcome.out
+    assert not list(tmp_path.rglob(".tmp-*"))
+
+
+BAD_AUDIO = {
+    "missing.wav": "no such file",
+    "empty.wav": "0 bytes",
+    "text.wav": "cannot decode",
+    "truncated.flac": "truncated|cannot decode",
+    "constant.wav": "no sound",
+    "short.wav": "too short",
+    "nan.wav": "NaN or infinite",
+}
+
+
+def write_bad_audio(folder: Path) -> None:
+    noise = np.random.default_rng(0).uniform(-1, 1, 48000)
+    (folder / "empty.wav").touch()
+    (folder / "text.wav").write_text("words\n" * 100)
+    soundfile.write(folder / "truncated.flac", noise, 16000)
+    os.truncate(folder / "truncated.flac", 30000)
+    soundfile.write(folder / "constant.wav", np.full(16000, 0.5), 16000)
+    soundfile.write(folder / "short.wav", noise[:100], 16000)
+    soundfile.write(folder / "nan.wav", np.full(16000, np.nan), 16000, subtype="FLOAT")
+    soundfile.write(folder / "good.wav", noise[:16000] / 2, 16000)
+
+
+@pytest.mark.parametrize("command", [("units",), ("convert", "--to", "f1")], ids=lambda c: c[0])
+@pytest.mark.parametrize("name", BAD_AUDIO)
+def test_a_bad_recording_alone_is_an_error_and_leaves_nothing(run, experiment, tmp_path, command, name):
+    write_bad_audio(tmp_path)
+    before = set(tmp_path.rglob("*"))
+    outcome = run(command[0], experiment.checkpoint, name, *command[1:], "-o", "out")
+    assert outcome.status == 1
+    assert any(reason in outcome.error for reason in BAD_AUDIO[name].split("|"))
+    assert Path(name).stem in outcome.error
+    assert set(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("command", [("units",), ("convert", "--to", "f1")], ids=lambda c: c[0])
+def test_bad_recordings_are_named_and_the_good_one_comes_through(run, experiment, tmp_path, command):
+    (tmp_path / "in").mkdir()
+    write_bad_audio(tmp_path / "in")
+    outcome = run(command[0], experiment.checkpoint, "in", *command[1:], "-o", "out")
+    assert outcome.status == 0
+    skipped = {line.split(":")[0].removeprefix("skipped ") for line in outcome.err.splitlines() if "skipped" in line}
+    assert skipped == {Path(name).stem for name in BAD_AUDIO} - {"missing"}
+    assert "good" in (Path("out").read_text() if command[0] == "units" else Path("out/manifest.tsv").read_text())
+    strict = run(command[0], experiment.checkpoint, "in", *command[1:], "-o", "out2", "--strict")
+    assert strict.status == 1
+    assert "6 inputs were skipped" in strict.error
+    assert Path("out2").exists(), "what was good is kept"
+
+
+def test_an_unknown_speaker_is_answered_with_the_nearest(run, experiment):
+    outcome = run("convert", experiment.checkpoint, experiment.root / "corpus/test", "--to", "m3", "-o", "out")
+    assert outcome.status == 1
+    assert "no speaker m3; the nearest of its 4 are m" in outcome.error
+    assert not Path("out").exists()
+
+
+def test_an_unknown_key_is_answered_with_the_nearest(run, experiment):
+    arguments = ["features", experiment.root / "corpus/dev", "dump", "--config", experiment.root / "c.yaml"]
+    outcome = run(*arguments, "--set", "features.hop_lenght=80")
+    assert outcome.status == 1
+    assert "unknown key features.hop_lenght; the nearest one is features.hop_length" in outcome.error
+    assert not Path("dump").exists()
+
+
+def test_features_that_do_not_fit_the_configuration(run, experiment):
+    arguments = ["train", experiment.root / "dump", "exp", "--config", experiment.root / "c.yaml"]
+    outcome = run(*arguments, "--set", "features.n_mels=40")
+    assert outcome.status == 1
+    assert "made with features.n_mels = 80, but 40 is wanted; run stage 2" in outcome.error
+    assert not Path("exp").exists()
+
+
+def test_what_is_no_checkpoint(run, experiment):
+    for path, reason in ((experiment.root / "c.yaml", "no checkpoint"), ("none.ckpt", "No such file")):
+        outcome = run("speakers", path)
+        assert outcome.status == 1
+        assert reason in outcome.error
+
+
+def test_utterances_shorter_than_a_crop(run, experiment):
+    arguments = ["train", experiment.root / "dump", "exp", "--config", experiment.root / "c.yaml"]
+    outcome = run(*arguments, "--set", "crops.frames=80")
+    assert outcome.status == 1
+    assert "no utterance reaches the 82 frames of a crop with its context (the longest of 12 has 81)" in outcome.error
+
+
+def test_an_unknown_device(run, experiment):
+    outcome = run("units", experiment.checkpoint, experiment.root / "corpus/test", "-o", "u", "--device", "cuda:99")
+    assert outcome.status == 1
+    assert "--device cuda:99" in outcome.error
+
+
+def unwritable(tmp_path: Path) -> Path:
+    """A folder that refuses even root, who may write where permissions forbid it."""
+    if os.geteuid():
+        folder = tmp_path / "read-only"
+        folder.mkdir(mode=0o500)
+        return folder
+    return Path("/proc/self")
+
+
+def outputs(folder: Path) -> dict[str, list[object]]:
+    return {
+        "features": ["{root}/corpus/dev", folder / "dump", "--config", "{root}/c.yaml"],
+        "train": ["{root}/dump", folder / "exp", "--config", "{root}/c.yaml"],
+        "units": ["{root}/exp/best.ckpt", "{root}/corpus/dev", "-o", folder / "u.txt"],
+        "convert": ["{root}/exp/best.ckpt", "{root}/corpus/dev", "--to", "f1", "-o", folder / "wav"],
+        "evaluate": ["{root}/exp/best.ckpt", "{root}/corpus/dev", "-o", folder / "m.json"],
+        "report": ["{root}/exp", "-o", folder / "r.html"],
+    }
+
+
+@pytest.mark.parametrize("command", outputs(Path()))
+def test_a_folder_that_cannot_be_written(run, experiment, tmp_path, command):
+    arguments = [str(a).format(root=experiment.root) for a in outputs(unwritable(tmp_path))[command]]
+    outcome = run(command, *arguments)
+    assert outcome.status == 1
+    assert "cannot write" in outcome.error
+
+
+@pytest.mark.parametrize("command", outputs(Path()))
+def test_a_full_disk(experiment, tmp_path, command):
+    """The largest file a process may write stands for the space that is left."""
+    shutil.copytree(experiment.root / "exp", tmp_path / "exp") if command == "report" else None
+    arguments = [str(a).format(root=experiment.root) for a in outputs(tmp_path / "out")[command]]
+    limit = 1 if command in ("units", "evaluate") else 4000
+    process = subprocess.run(
+        [sys.executable, "-m", "sqspeech.cli", command, *arguments],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert process.returncode == 1, process.stderr
+    last = process.stderr.rstrip().splitlines()[-1]
+    assert last.startswith("error: ")
+    assert "cannot write (File too large); free some space" in last
+    left = [
+        p.name for p in tmp_path.rglob("*") if p.is_file() and p.suffix in {".txt", ".wav", ".json", ".html", ".ckpt"}
+    ]
+    assert not [
+        name for name in left if name not in {p.name for p in (tmp_path / "exp").rglob("*")} and name != "features.json"
+    ]
