@@ -22,7 +22,7 @@ class Quantized:
     entropy
         Mean over positions of the entropy of P(z_q | z) in nats, in [0, log K].
     log_variance
-        Log of the mean of σ².
+        Mean of log σ² over positions and dimensions.
     batch_perplexity
         exp of the entropy of the batch's hard code counts, in [1, K]. It is bounded by the batch's size, so it
         is not the perplexity of the codebook over a test set.

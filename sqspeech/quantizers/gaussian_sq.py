@@ -87,7 +87,7 @@ class GaussianSQ(nn.Module):
             codes=codes,
             loss=kl.sum(-1).mean(),
             entropy=entropy.mean(),
-            log_variance=log_variance.exp().mean().log(),
+            log_variance=log_variance.mean(),
             batch_perplexity=batch_perplexity(codes, self.config.codebook_size),
         )
 

@@ -79,8 +79,8 @@ PANELS = (
         series={"entropy": "train"},
     ),
     Panel(
-        title="Log variance",
-        meaning="Of the quantiser. Its fall is the self-annealing.",
+        title="Mean log variance",
+        meaning="Of the quantiser, log σ². It may rise in dimensions that carry nothing; the entropy tells.",
         series={"log_variance": "train"},
     ),
     Panel(

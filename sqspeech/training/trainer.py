@@ -118,7 +118,7 @@ class Trainer:
         mel, speaker = self.crops.batch(self.step)
         output = self.model(mel, speaker, temperature(training, self.step))
         self.optimizer.zero_grad()
-        output.loss.backward()  # type: ignore[no-untyped-call]
+        output.loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), training.gradient_clip)
         self.optimizer.step()
         self.step += 1

@@ -139,11 +139,12 @@ class _Frames:
 
     def spectra(self, signal: Float[Tensor, " L"]) -> Complex[Tensor, "T F"]:
         frames = signal.unfold(0, len(self.window), self.hop_length)
-        return torch.fft.rfft(frames * self.window, n=self.n_fft)
+        spectra: Tensor = torch.fft.rfft(frames * self.window, n=self.n_fft)
+        return spectra
 
     def signal(self, spectra: Complex[Tensor, "T F"]) -> Float[Tensor, " L"]:
         """Return the signal whose spectra are nearest in the least squares sense (Griffin and Lim, 1984)."""
-        frames: Tensor = torch.fft.irfft(spectra, n=self.n_fft)[:, : len(self.window)]
+        frames = torch.fft.irfft(spectra, n=self.n_fft)[:, : len(self.window)]
         return self._overlap_add(frames * self.window) / self.envelope
 
     def trim(self, signal: Float[Tensor, " L"]) -> Float[Tensor, " N"]:
