@@ -97,4 +97,4 @@ def write(path: Path, samples: NDArray[np.float32], sample_rate: int) -> None:
     encoded = io.BytesIO()
     soundfile.write(encoded, samples, sample_rate, subtype="PCM_16", format=path.suffix[1:])
     with atomic_path(path) as temporary:
-        temporary.write_bytes(encoded.getbuffer())
+        temporary.write_bytes(encoded.getvalue())

@@ -46,7 +46,7 @@ def save_checkpoint(
     }
     torch.save({**content, "training": dict(training)}, buffer)
     with atomic_path(path) as temporary:
-        temporary.write_bytes(buffer.getbuffer())
+        temporary.write_bytes(buffer.getvalue())
 
 
 def read_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
