@@ -15,7 +15,7 @@ SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif"}
 
 
 def read(
-    path: Path, sample_rate: int | None = None, start: float = 0.0, end: float | None = None
+    path: Path | str, sample_rate: int | None = None, start: float = 0.0, end: float | None = None
 ) -> tuple[NDArray[np.float32], int]:
     """Read a recording, or a part of one, mixed down to mono.
 
@@ -40,6 +40,7 @@ def read(
     DataError
         The file is missing, empty, truncated, not audio, or has NaN or infinite samples.
     """
+    path = Path(path)
     if not path.is_file():
         raise DataError(f"{path}: no such audio file; check the path")
     if path.stat().st_size == 0:
@@ -81,7 +82,7 @@ def resample(samples: NDArray[np.float32], source_rate: int, target_rate: int) -
     return resampled
 
 
-def write(path: Path, samples: NDArray[np.float32], sample_rate: int) -> None:
+def write(path: Path | str, samples: NDArray[np.float32], sample_rate: int) -> None:
     """Write (N,) samples in [-1, 1] as 16-bit PCM, in the format of the suffix, atomically.
 
     Raises
@@ -91,6 +92,7 @@ def write(path: Path, samples: NDArray[np.float32], sample_rate: int) -> None:
     SqspeechError
         The file cannot be written.
     """
+    path = Path(path)
     if not np.isfinite(samples).all() or np.abs(samples).max(initial=0.0) > 1.0:
         raise DataError(f"{path}: samples are not finite or leave [-1, 1]; scale them before writing")
     # In memory first, because libsndfile reports a full disk as no more than a "system error".

@@ -95,9 +95,9 @@ class TrainedModel:
     digest: str
 
     @classmethod
-    def load(cls, path: Path, device: torch.device | str = "cpu") -> "TrainedModel":
+    def load(cls, path: Path | str, device: torch.device | str = "cpu") -> "TrainedModel":
         """Load a checkpoint; raises CheckpointError (see `read_checkpoint`)."""
-        device = torch.device(device)
+        path, device = Path(path), torch.device(device)
         content = read_checkpoint(path, device)
         config = ExperimentConfig.from_dict(content["config"], str(path))
         model = build_model(config, len(content["speakers"])).to(device)

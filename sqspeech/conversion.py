@@ -37,7 +37,7 @@ class Converter:
         self.vocoder = vocoder or GriffinLim(trained.config.features)
 
     @classmethod
-    def load(cls, path: Path, device: torch.device | str = "cpu") -> "Converter":
+    def load(cls, path: Path | str, device: torch.device | str = "cpu") -> "Converter":
         """Load the converter of a checkpoint; raises CheckpointError."""
         return cls(TrainedModel.load(path, device))
 

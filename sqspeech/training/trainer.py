@@ -21,6 +21,7 @@ from sqspeech.errors import ConfigError, DataError, SqspeechError
 from sqspeech.evaluation.codebook import active_codes, perplexity, usage
 from sqspeech.evaluation.reconstruction import measure_reconstruction
 from sqspeech.progress import progress_bar
+from sqspeech.training.interruption import Interruption
 from sqspeech.training.schedules import learning_rate, temperature
 
 STATISTICS = (
@@ -90,6 +91,8 @@ class Trainer:
     def run(self) -> None:
         """Train to the last step of the configuration.
 
+        On SIGINT or SIGTERM the step is finished and last.ckpt written, before KeyboardInterrupt is raised.
+
         Raises
         ------
         SqspeechError
@@ -98,6 +101,7 @@ class Trainer:
         training = self.config.training
         self.model.train()
         with (
+            Interruption() as interruption,
             progress_bar() as bar,
             SummaryWriter(str(self.exp / "tensorboard"), purge_step=self.step + 1) as self._board,
             (self.exp / "metrics.jsonl").open("a", encoding="utf-8") as self._log,
@@ -110,6 +114,9 @@ class Trainer:
                     self.sums.zero_()
                 if self.step % training.validate_every == 0 or self.step == training.steps:
                     self._validate()
+                if interruption.requested:
+                    self._save("last.ckpt")
+                    raise KeyboardInterrupt
 
     def _train_step(self) -> Tensor:
         training = self.config.training
@@ -162,7 +169,10 @@ class Trainer:
         best = result.mse_db2 < self.best_mse_db2
         self.best_mse_db2 = min(result.mse_db2, self.best_mse_db2)
         for name in ["best.ckpt"] * best + ["last.ckpt"]:
-            save_checkpoint(self.exp / name, self.config, self.speakers, self.model, self._state())
+            self._save(name)
+
+    def _save(self, name: str) -> None:
+        save_checkpoint(self.exp / name, self.config, self.speakers, self.model, self._state())
 
     def _write(self, group: str, values: Mapping[str, float]) -> None:
         self._log.write(json.dumps({"step": self.step, **values}) + "\n")

@@ -72,6 +72,24 @@ def test_equals_the_definition(variance):
 
 
 @pytest.mark.parametrize("variance", VARIANTS)
+def test_training_draws_from_the_codebook_s_hull_and_pays_for_what_it_drew(variance):
+    quantizer = make(variance).train()
+    z, logits = draw(quantizer, B, T)
+    result = quantizer(z, logits, 0.7)
+    deterministic, entropy, codes, _ = oracle(quantizer, z, logits)
+    kl = B * deterministic
+    for i, (b, t) in enumerate((b, t) for b in range(B) for t in range(T)):
+        for d in range(D):
+            wanted, sigma2 = z[b, t, d].item(), oracle_variance(quantizer, logits.double().numpy(), b, t, d)
+            drawn, nearest = result.z[b, t, d].item(), quantizer.codebook[codes[i], d].item()
+            kl += ((wanted - drawn) ** 2 - (wanted - nearest) ** 2) / (2 * sigma2)
+    assert result.loss.item() == pytest.approx(kl / B, rel=1e-4)
+    assert result.entropy.item() == pytest.approx(entropy, rel=1e-5)
+    low, high = quantizer.codebook.min(0).values, quantizer.codebook.max(0).values
+    assert ((result.z >= low - 1e-6) & (result.z <= high + 1e-6)).all()
+
+
+@pytest.mark.parametrize("variance", VARIANTS)
 def test_gradient_is_that_of_the_value(variance):
     quantizer = make(variance).double()
     z, logits = (x.double().requires_grad_() for x in draw(quantizer, B, T))

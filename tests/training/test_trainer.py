@@ -1,4 +1,5 @@
 import json
+import signal
 from dataclasses import replace
 
 import pytest
@@ -73,6 +74,28 @@ def test_a_stopped_run_is_continued_to_the_same_weights(stores, tmp_path):
     one, two = (read_checkpoint(exp / "last.ckpt", CPU)["model"] for exp in (straight, cut))
     assert all(torch.equal(one[name], two[name]) for name in one)
     assert run(stores, cut).step == 6
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_loses_no_step(stores, tmp_path, number, monkeypatch):
+    straight, cut = tmp_path / "straight", tmp_path / "cut"
+    run(stores, straight)
+    train_step = Trainer._train_step
+
+    def interrupted(trainer):
+        if trainer.step == 4:
+            signal.raise_signal(number)
+        return train_step(trainer)
+
+    monkeypatch.setattr(Trainer, "_train_step", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(stores, cut)
+    monkeypatch.undo()
+    assert read_checkpoint(cut / "last.ckpt", CPU)["training"]["step"] == 5
+    run(stores, cut)
+    one, two = (read_checkpoint(exp / "last.ckpt", CPU)["model"] for exp in (straight, cut))
+    assert all(torch.equal(one[name], two[name]) for name in one)
+    assert log(cut) == log(straight)
 
 
 def test_another_configuration_is_refused_with_its_key(stores, tmp_path):
