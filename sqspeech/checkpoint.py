@@ -26,7 +26,14 @@ FORMAT = "sqspeech-1"
 
 def build_model(config: ExperimentConfig, n_speakers: int) -> SQVAE:
     """Return the untrained model of a configuration."""
-    return SQVAE(config.encoder, config.quantizer, config.decoder, n_mels=config.features.n_mels, n_speakers=n_speakers)
+    return SQVAE(
+        config.encoder,
+        config.quantizer,
+        config.decoder,
+        n_mels=config.features.n_mels,
+        n_speakers=n_speakers,
+        objective=config.training.objective,
+    )
 
 
 def save_checkpoint(

@@ -101,12 +101,13 @@ def units(
     from sqspeech.units import UnitInfo, extract, write_units
 
     trained = TrainedModel.load(checkpoint, _device(device))
+    info = UnitInfo.of(trained)
     utterances, failures, codes = _read_inputs(inputs), Failures(), {}
     for utterance in track(utterances, "units", len(utterances)):
         with failures.skipping(utterance.utt_id):
             codes[utterance.utt_id] = extract(trained, utterance.read(trained.config.features.sample_rate))
     failures.check(len(codes), strict=False)
-    write_units(output, codes, UnitInfo.of(trained), unit_format.value)
+    write_units(output, codes, info, unit_format.value)
     failures.check(len(codes), strict=strict)
     print(f"{output}: {sum(map(len, codes.values()))} units of {len(codes)} utterances")
 

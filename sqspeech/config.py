@@ -3,13 +3,13 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import fields
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Discriminator, Field, Tag, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
 from sqspeech.atomic import write_text
@@ -18,9 +18,17 @@ from sqspeech.errors import ConfigError
 from sqspeech.features import LogMelConfig
 from sqspeech.models.decoder import DecoderConfig
 from sqspeech.models.encoder import EncoderConfig
-from sqspeech.quantizers import GaussianSQConfig
+from sqspeech.models.sqvae import Objective
+from sqspeech.quantizers import GaussianSQConfig, GaussianVaeConfig, VmfSQConfig, VqEmaConfig
 
 _STRICT = ConfigDict(extra="forbid", strict=True)
+
+QUANTIZERS = {
+    "gaussian_sq": GaussianSQConfig,
+    "vmf_sq": VmfSQConfig,
+    "vq_ema": VqEmaConfig,
+    "gaussian_vae": GaussianVaeConfig,
+}
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
@@ -28,12 +36,14 @@ class TrainingConfig:
     """The schedule. It stands here, and not beside its class, because training is above configuration.
 
     The learning rate is halved at each of `learning_rate_milestones`; the Gumbel temperature at a step is
-    exp(−`temperature_decay` · step). `log_every` and `validate_every` count steps; a checkpoint is written at
-    each validation.
+    exp(−`temperature_decay` · step). `objective` is the reconstruction term: ar_elbo, or the plain mse, which fits
+    vq_ema alone, since the other quantisers' terms are in nats. `log_every` and `validate_every` count steps; a
+    checkpoint is written at each validation.
     """
 
     steps: int = Field(default=500_000, ge=1)
     seed: int = Field(default=0, ge=0)
+    objective: Objective = "ar_elbo"
     learning_rate: float = Field(default=4e-4, gt=0)
     learning_rate_milestones: tuple[int, ...] = (300_000, 400_000)
     gradient_clip: float = Field(default=1.0, gt=0)
@@ -42,16 +52,35 @@ class TrainingConfig:
     validate_every: int = Field(default=5_000, ge=1)
 
 
+def _quantizer_name(values: Any) -> str:
+    return str(values.get("name", "gaussian_sq") if isinstance(values, dict) else values.name)
+
+
+AnyQuantizerConfig = Annotated[
+    Annotated[GaussianSQConfig, Tag("gaussian_sq")]
+    | Annotated[VmfSQConfig, Tag("vmf_sq")]
+    | Annotated[VqEmaConfig, Tag("vq_ema")]
+    | Annotated[GaussianVaeConfig, Tag("gaussian_vae")],
+    Discriminator(_quantizer_name),
+]
+
+
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class ExperimentConfig:
     """Everything that makes an experiment; the defaults are the published ZeroSpeech configuration."""
 
     features: LogMelConfig = LogMelConfig()
     encoder: EncoderConfig = EncoderConfig()
-    quantizer: GaussianSQConfig = GaussianSQConfig()
+    quantizer: AnyQuantizerConfig = GaussianSQConfig()
     decoder: DecoderConfig = DecoderConfig()
     crops: CropConfig = CropConfig()
     training: TrainingConfig = TrainingConfig()
+
+    @model_validator(mode="after")
+    def _check(self) -> "ExperimentConfig":
+        if self.training.objective == "mse" and self.quantizer.name != "vq_ema":
+            raise ValueError(f"training.objective: mse fits the quantizer vq_ema, not {self.quantizer.name}")
+        return self
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], where: str) -> "ExperimentConfig":
@@ -127,15 +156,20 @@ def _override(values: dict[str, Any], override: str) -> None:
 def _explain(root: type, error: ValidationError) -> str:
     first = error.errors()[0]
     location = [str(part) for part in first["loc"]]
+    kind, message = first["type"], first["msg"].removeprefix("Value error, ")
+    tag = location.pop(1) if location[:1] == ["quantizer"] and len(location) > 2 else None
     key = ".".join(location)
-    message = first["msg"].removeprefix("Value error, ")
-    if first["type"] != "unexpected_keyword_argument":
-        return f"{key}: {message}, found {first['input']!r}"
-    near = get_close_matches(location[-1], _keys(root, location[:-1]), n=1, cutoff=0)
+    if kind == "union_tag_invalid":
+        tags = str(first["ctx"]["expected_tags"])
+        return f"{key}.name: {first['ctx']['tag']!r} is none of {tags}"
+    if kind != "unexpected_keyword_argument":
+        return f"{key}: {message}, found {first['input']!r}" if key else message
+    near = get_close_matches(location[-1], _keys(root, location[:-1], tag), n=1, cutoff=0)
     return f"unknown key {key}; the nearest one is {'.'.join([*location[:-1], *near])}"
 
 
-def _keys(root: Any, sections: list[str]) -> list[str]:
+def _keys(root: type, sections: list[str], tag: str | None) -> list[str]:
+    """Return the keys of a section, which is the class of the field's default where it has variants."""
     for section in sections:
-        root = next((f.type for f in fields(root) if f.name == section), None)
-    return [f.name for f in fields(root)] if is_dataclass(root) else []
+        root = QUANTIZERS[tag] if tag else next(f.type for f in fields(root) if f.name == section)  # type: ignore[assignment]
+    return [f.name for f in fields(root)]

@@ -78,8 +78,7 @@ class Converter:
         return _same_loudness(_same_length(voiced, len(samples)), samples), self.sample_rate
 
     def _convert_mel(self, mel: Float[Tensor, "1 T M"], speaker: Tensor) -> Float[Tensor, "T M"]:
-        model = self.trained.model
-        converted = model.decode(model.encode(mel), speaker)
+        converted = self.trained.model.reconstruct(mel, speaker)
         # The codes describe neither the first frame nor the last one or two: their neighbours stand for them.
         missing = mel.shape[1] - converted.shape[1] - 1
         return functional.pad(converted.transpose(1, 2), (1, missing), mode="replicate")[0].T

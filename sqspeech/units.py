@@ -14,6 +14,8 @@ from sqspeech import __version__
 from sqspeech.atomic import atomic_path, write_text
 from sqspeech.checkpoint import TrainedModel
 from sqspeech.data.data_dir import write_table
+from sqspeech.features import LogMelConfig
+from sqspeech.quantizers.gaussian_vae import no_units
 
 UnitFormat = Literal["kaldi", "npz"]
 Units = Mapping[str, NDArray[np.int64]]
@@ -34,19 +36,24 @@ class UnitInfo:
 
     @classmethod
     def of(cls, trained: TrainedModel) -> "UnitInfo":
-        """Return the sidecar of the units of a model."""
-        features = trained.config.features
+        """Return the sidecar of the units of a model; raises ConfigError where it has no codebook."""
+        features, codebook_size = trained.config.features, trained.model.quantizer.codebook_size
+        if codebook_size is None:
+            raise no_units()
         return cls(
             frame_rate=features.sample_rate / (2 * features.hop_length),
-            # Unit 0 describes the frames 1 and 2, and frame t is centred at t hops.
             offset=features.hop_length / 2 / features.sample_rate,
-            codebook_size=trained.config.quantizer.codebook_size,
+            codebook_size=codebook_size,
             checkpoint=trained.digest,
         )
 
-    def centres(self, count: int) -> NDArray[np.float64]:
-        """Return the centre of each of the first `count` units, in seconds."""
-        return self.offset + (np.arange(count, dtype=np.float64) + 0.5) / self.frame_rate
+
+def centres(features: LogMelConfig, count: int) -> NDArray[np.float64]:
+    """Return the centre of each of the first `count` latent steps, in seconds.
+
+    Step i describes the frames 2i + 1 and 2i + 2, and frame t is centred at t hops.
+    """
+    return (2 * np.arange(count, dtype=np.float64) + 1.5) * features.hop_length / features.sample_rate
 
 
 @torch.inference_mode()

@@ -196,6 +196,17 @@ def test_what_is_no_checkpoint(run, experiment):
         assert reason in outcome.error
 
 
+def test_units_of_a_model_without_a_codebook(run, experiment):
+    arguments = ["train", experiment.root / "dump", "exp", "--config", "vae.yaml", "--set", "training.steps=1"]
+    without = CONFIG.replace("{codebook_size: 8, codebook_dim: 4}", "{name: gaussian_vae, latent_dim: 4}")
+    Path("vae.yaml").write_text(without)
+    assert run(*arguments).status == 0
+    outcome = run("units", "exp/best.ckpt", experiment.root / "corpus/test", "-o", "u.txt")
+    assert outcome.status == 1
+    assert "the quantizer gaussian_vae has no codebook and so no units" in outcome.error
+    assert not Path("u.txt").exists()
+
+
 def test_utterances_shorter_than_a_crop(run, experiment):
     arguments = ["train", experiment.root / "dump", "exp", "--config", experiment.root / "c.yaml"]
     outcome = run(*arguments, "--set", "crops.frames=80")

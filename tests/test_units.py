@@ -8,7 +8,7 @@ from corpus import voice
 from sqspeech.checkpoint import TrainedModel
 from sqspeech.data.data_dir import read_table
 from sqspeech.errors import DataError
-from sqspeech.units import UnitInfo, extract, write_units
+from sqspeech.units import UnitInfo, centres, extract, write_units
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,8 @@ def test_times_follow_from_the_frames(trained):
     info = UnitInfo.of(trained)
     frame_centres = np.arange(40) * 160 / 16000
     expected = [(frame_centres[2 * i + 1] + frame_centres[2 * i + 2]) / 2 for i in range(10)]
-    np.testing.assert_allclose(info.centres(10), expected)
+    np.testing.assert_allclose(centres(trained.config.features, 10), expected)
+    np.testing.assert_allclose(info.offset + (np.arange(10) + 0.5) / info.frame_rate, expected)
     assert (info.frame_rate, info.codebook_size) == (50.0, 8)
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from sqspeech.checkpoint import TrainedModel
@@ -24,7 +23,7 @@ from sqspeech.evaluation.parallel import measure_parallel
 from sqspeech.evaluation.reconstruction import measure_reconstruction
 from sqspeech.failures import Failures
 from sqspeech.progress import track
-from sqspeech.units import UnitInfo
+from sqspeech.units import centres
 
 Recordings = dict[str, NDArray[np.float32]]
 
@@ -62,23 +61,30 @@ def evaluate(
         trained.config.features.top_db,
     )
     seconds = sum(map(len, recordings.values())) / trained.config.features.sample_rate
-    counts = usage(reconstruction.codes, trained.config.quantizer.codebook_size)
     metrics: dict[str, Any] = {
         "mse_db2": reconstruction.mse_db2,
         "feature_variance_db2": reconstruction.feature_variance_db2,
-        "perplexity": perplexity(counts),
-        "active_codes": active_codes(counts),
-        "codebook_size": len(counts),
-        "bitrate": bitrate(reconstruction.codes, seconds),
         "utterances": len(used),
         "seconds": seconds,
-        "usage": counts.tolist(),
     }
+    if trained.model.quantizer.codebook_size:
+        metrics |= _codebook(reconstruction.codes, trained.model.quantizer.codebook_size, seconds)
     if item:
-        metrics |= _abx(trained, item, recordings, reconstruction.codes, failures)
+        metrics |= _abx(trained, item, recordings, reconstruction.latents, failures)
     if parallel:
         metrics["parallel"] = _parallel(trained, used, recordings)
     return metrics, failures
+
+
+def _codebook(codes: Sequence[NDArray[np.int64]], codebook_size: int, seconds: float) -> dict[str, Any]:
+    counts = usage(codes, codebook_size)
+    return {
+        "perplexity": perplexity(counts),
+        "active_codes": active_codes(counts),
+        "codebook_size": codebook_size,
+        "bitrate": bitrate(codes, seconds),
+        "usage": counts.tolist(),
+    }
 
 
 def _read(trained: TrainedModel, data: DataDir, failures: Failures) -> Recordings:
@@ -96,14 +102,12 @@ def _abx(
     trained: TrainedModel,
     item: Path,
     recordings: Recordings,
-    codes: Sequence[NDArray[np.int64]],
+    latents: Sequence[NDArray[np.float32]],
     failures: Failures,
 ) -> dict[str, float]:
-    info = UnitInfo.of(trained)
-    with torch.inference_mode():
-        vectors = [trained.model.quantizer.lookup(torch.from_numpy(c).to(trained.device)).cpu().numpy() for c in codes]
-    units = {utt: (v, info.centres(len(v))) for utt, v in zip(recordings, vectors, strict=True)}
-    baseline = {utt: mfcc(s, trained.config.features.sample_rate) for utt, s in recordings.items()}
+    config = trained.config.features
+    units = {utt: (z, centres(config, len(z))) for utt, z in zip(recordings, latents, strict=True)}
+    baseline = {utt: mfcc(samples, config.sample_rate) for utt, samples in recordings.items()}
     scores, reference = (abx(item, features, left_out=failures.reasons) for features in (units, baseline))
     return {
         "abx_within": scores.within,

@@ -13,7 +13,7 @@ from sqspeech.models.sqvae import SQVAE, target
 
 @dataclass(frozen=True, kw_only=True)
 class Reconstruction:
-    """The pooled error over utterances, each decoded with its own speaker, and their codes.
+    """The pooled error over utterances, each decoded with its own speaker, and their latents.
 
     Attributes
     ----------
@@ -22,12 +22,15 @@ class Reconstruction:
     feature_variance_db2
         Mean squared distance of the same features from their mean per band, in dB²: the error of a model that
         knows the average spectrum and nothing else.
+    latents
+        The quantised latents, one array (L, D) an utterance.
     codes
-        One array (L,) an utterance.
+        One array (L,) an utterance; none where the quantiser has no codebook.
     """
 
     mse_db2: float
     feature_variance_db2: float
+    latents: list[NDArray[np.float32]]
     codes: list[NDArray[np.int64]]
 
 
@@ -47,15 +50,20 @@ def measure_reconstruction(model: SQVAE, utterances: Iterable[tuple[Tensor, Tens
     # Float64 sums: a corpus has more terms than float32 has digits.
     squared_error, frames = 0.0, 0
     band_sum = band_squares = torch.zeros(())
-    codes = []
+    latents, codes = [], []
     for mel, speaker in utterances:
-        code = model.encode(mel)
+        quantized = model.quantize(mel)
         wanted = target(mel)[0].double()
-        squared_error += (model.decode(code, speaker)[0].double() - wanted).square().sum(0).mean().item()
+        squared_error += (model.decoder(quantized.z, speaker)[0].double() - wanted).square().sum(0).mean().item()
         band_sum, band_squares = wanted.sum(0) + band_sum, wanted.square().sum(0) + band_squares
         frames += len(wanted)
-        codes.append(code[0].cpu().numpy())
+        latents.append(quantized.z[0].cpu().numpy())
+        if quantized.codes is not None:
+            codes.append(quantized.codes[0].cpu().numpy())
     variance = (band_squares / frames - (band_sum / frames) ** 2).mean().item()
     return Reconstruction(
-        mse_db2=squared_error / frames * top_db**2, feature_variance_db2=variance * top_db**2, codes=codes
+        mse_db2=squared_error / frames * top_db**2,
+        feature_variance_db2=variance * top_db**2,
+        latents=latents,
+        codes=codes,
     )

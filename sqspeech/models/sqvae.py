@@ -1,6 +1,7 @@
 """The speech SQ-VAE: encoder, quantiser, decoder, and the objective."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -8,7 +9,9 @@ from torch import Tensor, nn
 
 from sqspeech.models.decoder import Decoder, DecoderConfig
 from sqspeech.models.encoder import Encoder, EncoderConfig
-from sqspeech.quantizers import GaussianSQ, GaussianSQConfig, Quantized
+from sqspeech.quantizers import Quantized, QuantizerConfig, build_quantizer
+
+Objective = Literal["ar_elbo", "mse"]
 
 # log(MSE) is −∞ where the reconstruction is exact, as it is on digital silence.
 MSE_FLOOR = 1e-10
@@ -16,7 +19,7 @@ MSE_FLOOR = 1e-10
 
 @dataclass(frozen=True, kw_only=True)
 class SQVAEOutput:
-    """What a training step needs and logs: `loss` = `reconstruction` + `quantized.loss`, in nats."""
+    """What a training step needs and logs: `loss` = `reconstruction` + `quantized.loss`."""
 
     loss: Float[Tensor, ""]
     reconstruction: Float[Tensor, ""]
@@ -34,29 +37,41 @@ class SQVAE(nn.Module):
     def __init__(
         self,
         encoder: EncoderConfig,
-        quantizer: GaussianSQConfig,
+        quantizer: QuantizerConfig,
         decoder: DecoderConfig,
         *,
         n_mels: int,
         n_speakers: int,
+        objective: Objective = "ar_elbo",
     ) -> None:
         super().__init__()
-        self.codebook_dim = quantizer.codebook_dim
-        self.quantizer = GaussianSQ(quantizer)
-        self.encoder = Encoder(encoder, n_mels, self.codebook_dim + self.quantizer.variance_channels)
-        self.decoder = Decoder(decoder, self.codebook_dim, n_mels, n_speakers)
+        self.objective = objective
+        self.quantizer = build_quantizer(quantizer)
+        self.encoder = Encoder(encoder, n_mels, self.quantizer.dim + self.quantizer.extra_channels)
+        self.decoder = Decoder(decoder, self.quantizer.dim, n_mels, n_speakers)
 
     def forward(self, mel: Float[Tensor, "B T M"], speaker: Int[Tensor, " B"], temperature: float = 1.0) -> SQVAEOutput:
         """Return the objective on a batch of equally long log-mels, T ≥ 4."""
-        quantized: Quantized = self.quantizer(*self._latents(mel), temperature)
+        quantized = self.quantize(mel, temperature)
         mel_hat = self.decoder(quantized.z, speaker)
-        reconstruction, mse = ar_elbo(mel_hat, target(mel))
+        mse = mean_squared_error(mel_hat, target(mel))
+        reconstruction = mse if self.objective == "mse" else ar_elbo(mse, mel_hat.shape[1] * mel_hat.shape[2])
         return SQVAEOutput(
             loss=reconstruction + quantized.loss, reconstruction=reconstruction, mse=mse, quantized=quantized
         )
 
+    def quantize(self, mel: Float[Tensor, "B T M"], temperature: float = 1.0) -> Quantized:
+        """Return the quantised latents of a log-mel: sampled in training mode, the most probable in eval mode."""
+        quantized: Quantized = self.quantizer(*self._latents(mel), temperature)
+        return quantized
+
+    def reconstruct(self, mel: Float[Tensor, "B T M"], speaker: Int[Tensor, " B"]) -> Float[Tensor, "B L2 M"]:
+        """Return what the latents of a log-mel say in the voices of `speaker` (indices), to compare with `target`."""
+        mel_hat: Tensor = self.decoder(self.quantize(mel).z, speaker)
+        return mel_hat
+
     def encode(self, mel: Float[Tensor, "B T M"]) -> Int[Tensor, "B L"]:
-        """Return the most probable codes of a log-mel."""
+        """Return the most probable codes of a log-mel; raises ConfigError where there is no codebook."""
         return self.quantizer.encode(*self._latents(mel))
 
     def decode(self, codes: Int[Tensor, "B L"], speaker: Int[Tensor, " B"]) -> Float[Tensor, "B T M"]:
@@ -65,8 +80,8 @@ class SQVAE(nn.Module):
         return mel
 
     def _latents(self, mel: Tensor) -> tuple[Tensor, Tensor]:
-        z, variance_logits = self.encoder(_even(mel)).tensor_split([self.codebook_dim], dim=-1)
-        return z, variance_logits
+        z, extra = self.encoder(_even(mel)).tensor_split([self.quantizer.dim], dim=-1)
+        return z, extra
 
 
 def _even(mel: Tensor) -> Tensor:
@@ -78,15 +93,16 @@ def target(mel: Float[Tensor, "B T M"]) -> Float[Tensor, "B L2 M"]:
     return _even(mel)[:, 1:-1]
 
 
-def ar_elbo(
-    mel_hat: Float[Tensor, "B T M"], mel: Float[Tensor, "B T M"]
-) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
-    """Return the reconstruction term ½ M T log(MSE) in nats, and the MSE itself.
+def mean_squared_error(mel_hat: Float[Tensor, "B T M"], mel: Float[Tensor, "B T M"]) -> Float[Tensor, ""]:
+    """Return the mean squared error, in single precision: squares of small errors underflow in half."""
+    return (mel_hat.float() - mel.float()).square().mean()
+
+
+def ar_elbo(mse: Float[Tensor, ""], size: int) -> Float[Tensor, ""]:
+    """Return the reconstruction term ½ M T log(MSE) in nats, where `size` is M T.
 
     It is the Gaussian likelihood with the decoder's variance at its maximum-likelihood value, up to a constant.
     Source: Takida et al., "Preventing oversmoothing in VAE via generalized variance parameterization",
     arXiv 2102.08663.
     """
-    # The decoder may run in half precision; squares of small errors must not.
-    mse = (mel_hat.float() - mel.float()).square().mean()
-    return 0.5 * mel.shape[1] * mel.shape[2] * torch.log(mse + MSE_FLOOR), mse
+    return 0.5 * size * torch.log(mse + MSE_FLOOR)

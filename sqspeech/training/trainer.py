@@ -24,17 +24,13 @@ from sqspeech.progress import progress_bar
 from sqspeech.training.interruption import Interruption
 from sqspeech.training.schedules import learning_rate, temperature
 
-STATISTICS = (
-    "loss",
-    "reconstruction",
-    "kl",
-    "mse",
-    "entropy",
-    "log_variance",
-    "batch_perplexity",
-    "gradient_norm",
-)
-STATUS = "mse {mse_db2:.1f} dB² kl {kl:.1f} perplexity {batch_perplexity:.0f} log σ² {log_variance:.2f}"
+# What the progress line shows of the statistics that a quantiser has.
+SHOWN = {
+    "mse_db2": "mse {:.1f} dB²",
+    "kl": "kl {:.1f}",
+    "batch_perplexity": "perplexity {:.0f}",
+    "entropy": "entropy {:.2f}",
+}
 
 
 class Trainer:
@@ -83,7 +79,7 @@ class Trainer:
         )
         self.dev = [self._dev_utterance(dev, u.utt_id, u.spk_id) for u in dev.data]
         self.step, self.best_mse_db2 = 0, math.inf
-        self.sums = torch.zeros(len(STATISTICS), device=device)  # of the steps since the last line of the log
+        self.sums: dict[str, Tensor] = {}  # of the statistics of the steps since the last line of the log
         if (exp / "last.ckpt").exists():
             self._resume()
         save_config(exp / "config.yaml", config)
@@ -108,17 +104,18 @@ class Trainer:
         ):
             task = bar.add_task("training", total=training.steps, completed=self.step, status="")
             while self.step < training.steps:
-                self.sums += self._train_step()
+                for name, value in self._train_step().items():
+                    self.sums[name] = self.sums.get(name, 0) + value.detach()
+                bar.advance(task)
                 if self.step % training.log_every == 0:
-                    self._log_training(bar, task, (self.sums / training.log_every).tolist())
-                    self.sums.zero_()
+                    self._log_training(bar, task)
                 if self.step % training.validate_every == 0 or self.step == training.steps:
                     self._validate()
                 if interruption.requested:
                     self._save("last.ckpt")
                     raise KeyboardInterrupt
 
-    def _train_step(self) -> Tensor:
+    def _train_step(self) -> dict[str, Tensor]:
         training = self.config.training
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(training, self.step)
@@ -129,42 +126,40 @@ class Trainer:
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), training.gradient_clip)
         self.optimizer.step()
         self.step += 1
-        q = output.quantized
-        values = [
-            output.loss,
-            output.reconstruction,
-            q.loss,
-            output.mse,
-            q.entropy,
-            q.log_variance,
-            q.batch_perplexity,
-        ]
-        return torch.stack([*values, norm]).detach()
+        return {
+            "loss": output.loss,
+            "reconstruction": output.reconstruction,
+            "mse_db2": output.mse * self.config.features.top_db**2,
+            **output.quantized.statistics,
+            "gradient_norm": norm,
+        }
 
-    def _log_training(self, bar: Progress, task: TaskID, means: list[float]) -> None:
-        values = dict(zip(STATISTICS, means, strict=True))
-        if not math.isfinite(values["loss"]):
+    def _log_training(self, bar: Progress, task: TaskID) -> None:
+        values = {name: value.item() / self.config.training.log_every for name, value in self.sums.items()}
+        self.sums.clear()
+        self._check_finite(values["loss"])
+        last = self.step - 1
+        values["temperature"] = temperature(self.config.training, last)
+        values["learning_rate"] = learning_rate(self.config.training, last)
+        self._write("train", values)
+        bar.update(task, status=" ".join(text.format(values[name]) for name, text in SHOWN.items() if name in values))
+
+    def _check_finite(self, loss: float) -> None:
+        if not math.isfinite(loss):
             raise SqspeechError(
                 f"{self.exp}: the loss is not finite at step {self.step}; lower training.learning_rate and train "
                 "again, last.ckpt is from before it"
             )
-        last = self.step - 1
-        values["mse_db2"] = values.pop("mse") * self.config.features.top_db**2
-        values["temperature"] = temperature(self.config.training, last)
-        values["learning_rate"] = learning_rate(self.config.training, last)
-        self._write("train", values)
-        bar.update(task, completed=self.step, status=STATUS.format(**values))
 
     def _validate(self) -> None:
         self.model.eval()
         result = measure_reconstruction(self.model, self.dev, self.config.features.top_db)
         self.model.train()
-        counts = usage(result.codes, self.config.quantizer.codebook_size)
-        values = {
-            "dev_mse_db2": result.mse_db2,
-            "dev_perplexity": perplexity(counts),
-            "dev_active_codes": active_codes(counts),
-        }
+        self._check_finite(result.mse_db2)
+        values = {"dev_mse_db2": result.mse_db2}
+        if self.model.quantizer.codebook_size:
+            counts = usage(result.codes, self.model.quantizer.codebook_size)
+            values |= {"dev_perplexity": perplexity(counts), "dev_active_codes": active_codes(counts)}
         self._write("dev", values)
         best = result.mse_db2 < self.best_mse_db2
         self.best_mse_db2 = min(result.mse_db2, self.best_mse_db2)

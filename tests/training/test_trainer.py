@@ -13,6 +13,7 @@ from sqspeech.data.data_dir import DataDir
 from sqspeech.data.feature_extraction import extract_features
 from sqspeech.data.feature_store import FeatureStore
 from sqspeech.errors import ConfigError, DataError, SqspeechError
+from sqspeech.evaluation.evaluate import evaluate
 from sqspeech.training import Trainer
 from sqspeech.training.schedules import learning_rate, temperature
 
@@ -125,3 +126,43 @@ def test_schedules():
     assert [learning_rate(config, s) for s in (0, 299_999, 300_000, 400_000)] == [4e-4, 4e-4, 2e-4, 1e-4]
     assert temperature(config, 0) == 1.0
     assert temperature(config, 100_000) == pytest.approx(0.36788, abs=1e-5)
+
+
+QUANTIZERS = {
+    "gaussian_sq": {"codebook_size": 8, "codebook_dim": 4, "variance": "III"},
+    "vmf_sq": {"codebook_size": 8, "codebook_dim": 4},
+    "vq_ema": {"codebook_size": 8, "codebook_dim": 4, "reset": True, "reset_after": 2},
+    "gaussian_vae": {"latent_dim": 4},
+}
+
+
+@pytest.mark.parametrize("name", QUANTIZERS)
+def test_every_quantiser_trains_resumes_and_evaluates(stores, tmp_path, name):
+    values = yaml.safe_load(CONFIG) | {"quantizer": {"name": name, **QUANTIZERS[name]}}
+    config = ExperimentConfig.from_dict(values, "test")
+    for exp, stops in ((tmp_path / "straight", [6]), (tmp_path / "cut", [3, 6])):
+        for steps in stops:
+            part = replace(config, training=replace(config.training, steps=steps))
+            Trainer(part, *stores, exp, CPU).run()
+    one, two = (read_checkpoint(tmp_path / exp / "last.ckpt", CPU)["model"] for exp in ("straight", "cut"))
+    assert all(torch.equal(one[key], two[key]) for key in one)
+    metrics, _ = evaluate(TrainedModel.load(tmp_path / "cut/last.ckpt"), stores[1].data, parallel=True)
+    assert metrics["mse_db2"] > 0
+    assert ("bitrate" in metrics) == (name != "gaussian_vae")
+
+
+def test_the_objective_may_be_the_plain_error(stores, tmp_path):
+    values = yaml.safe_load(CONFIG)
+    values["quantizer"] = {"name": "vq_ema", **QUANTIZERS["vq_ema"]}
+    values["training"]["objective"] = "mse"
+    Trainer(ExperimentConfig.from_dict(values, "test"), *stores, tmp_path, CPU).run()
+    line = log(tmp_path)[0]
+    assert line["reconstruction"] * 6400 == pytest.approx(line["mse_db2"], rel=1e-5)
+    assert line["loss"] == pytest.approx(line["reconstruction"] + 0.25 * line["commitment"], rel=1e-5)
+
+
+def test_another_quantiser_than_the_checkpoint_s_is_refused(stores, tmp_path):
+    run(stores, tmp_path, steps=1)
+    values = yaml.safe_load(CONFIG) | {"quantizer": {"name": "vmf_sq", "codebook_size": 8, "codebook_dim": 4}}
+    with pytest.raises(ConfigError, match=r"quantizer.name = gaussian_sq, not vmf_sq; choose another folder"):
+        Trainer(ExperimentConfig.from_dict(values, "test"), *stores, tmp_path, CPU)
