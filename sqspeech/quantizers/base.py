@@ -8,6 +8,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
 
+from sqspeech.quantizers.precision import full_product
+
 
 @dataclass(frozen=True, kw_only=True)
 class Quantized:
@@ -77,10 +79,10 @@ def sample(
     ValueError
         The temperature is not positive.
     """
-    if isinstance(temperature, float) and not temperature > 0:
+    if not isinstance(temperature, Tensor) and not temperature > 0:
         raise ValueError(f"temperature {temperature} is not positive")
     gumbel = -torch.empty_like(logits).exponential_().log()
-    return functional.softmax((logits + gumbel) / temperature, dim=-1) @ codebook
+    return full_product(functional.softmax((logits + gumbel) / temperature, dim=-1), codebook)
 
 
 def stochastic(

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sqspeech.quantizers.base import Quantized, keep_real, mean, sample, stochastic
-from sqspeech.quantizers.distance import nearest, recheck, weighted_distance
+from sqspeech.quantizers.distance import nearest, weighted_distance
 from sqspeech.quantizers.precision import at_least_single, full_precision
 
 
@@ -87,6 +87,11 @@ class GaussianSQ(nn.Module):
             Of the Gumbel-softmax, above 0; unused in eval mode.
         mask
             True at real positions, False in the padding, which then counts nowhere; None is all real.
+
+        Raises
+        ------
+        ValueError
+            `extra` is missing for variance II to IV, or the temperature is not positive.
         """
         with full_precision(z.device):
             z, codebook = keep_real(at_least_single(z), mask), at_least_single(self.codebook)
@@ -97,7 +102,7 @@ class GaussianSQ(nn.Module):
             if self.training:
                 codes, z_q = distance.argmin(-1), sample(logits, temperature, codebook)
             else:
-                codes = recheck(distance, z, weight, codebook)
+                codes = nearest(z, weight, codebook)
                 z_q = functional.embedding(codes, codebook)
             energy = 0.5 * (weight * (z - z_q).square()).sum(-1)
             scale = {"log_variance": mean(log_variance, mask)}
@@ -115,8 +120,10 @@ class GaussianSQ(nn.Module):
 
     def _log_variance(self, extra: Tensor | None, mask: Tensor | None) -> Float[Tensor, "#B #T V"]:
         scalar = at_least_single(self.log_variance).reshape(1, 1, 1)
-        if extra is None or not self.extra_channels:
+        if not self.extra_channels:
             return scalar
+        if extra is None:
+            raise ValueError(f"variance {self.config.variance} needs {self.extra_channels} extra channels")
         extra = keep_real(at_least_single(extra), mask)
         if self.config.variance == "II":
             frames = extra.shape[1] if mask is None else mask.sum(1).clamp(min=1).reshape(-1, 1, 1)

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 _MATMULS = (torch.backends.cuda.matmul, torch.backends.mkldnn.matmul)  # type: ignore[attr-defined]
@@ -26,3 +28,24 @@ def full_precision(device: torch.device) -> Iterator[None]:
 def at_least_single(tensor: Tensor) -> Tensor:
     """Return half-precision tensors in single precision, and others as they are."""
     return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
+
+
+def full_product(left: Float[Tensor, "B T I"], right: Float[Tensor, "I O"]) -> Float[Tensor, "B T O"]:
+    """Return left · right in full precision, and so its gradient, whatever is set when backward runs."""
+    product: Tensor = _FullProduct.apply(left, right)  # type: ignore[no-untyped-call]
+    return product
+
+
+class _FullProduct(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, left: Tensor, right: Tensor) -> Tensor:
+        ctx.save_for_backward(left, right)
+        with full_precision(left.device):
+            return left @ right
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        left, right = ctx.saved_tensors
+        with full_precision(left.device):
+            return gradient @ right.T, left.flatten(0, 1).T @ gradient.flatten(0, 1)

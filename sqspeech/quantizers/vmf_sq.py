@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from sqspeech.quantizers.base import Quantized, keep_real, sample, stochastic
 from sqspeech.quantizers.distance import CHUNK
-from sqspeech.quantizers.precision import at_least_single, full_precision
+from sqspeech.quantizers.precision import at_least_single, full_precision, full_product
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
@@ -64,7 +64,7 @@ class VmfSQ(nn.Module):
         with full_precision(z.device):
             z, codebook = _unit(keep_real(at_least_single(z), mask)), _unit(at_least_single(self.codebook))
             kappa = at_least_single(self.log_kappa).exp()
-            logits = kappa * (z @ codebook.T)
+            logits = kappa * full_product(z, codebook.T)
             codes = logits.argmax(-1)
             z_q = sample(logits, temperature, codebook) if self.training else functional.embedding(codes, codebook)
             energy = kappa * (1 - (z * z_q).sum(-1))
@@ -83,4 +83,5 @@ class VmfSQ(nn.Module):
 
 
 def _unit(vectors: Tensor) -> Tensor:
-    return functional.normalize(vectors, dim=-1)
+    # The gradient at a zero vector is one over eps.
+    return functional.normalize(vectors, dim=-1, eps=1e-6)
