@@ -1,30 +1,31 @@
 """Gaussian SQ, variance IV, beside its published N × D × K formulation: time, memory, precision.
 
-`python benchmarks/quantizer.py --json FILE` prints the tables and writes the figures. Each measurement is a process
-of its own, so that its peak memory is its own; the two sides take turns, and a ratio is one of medians over the
-turns. Peak memory is that of the first full call, above what the process holds once its inputs are made and a call
-on a single latent has loaded the libraries and started the threads. It is read from /proc: this needs Linux.
+`python benchmarks/quantizer.py --json FILE` prints the tables and writes the figures. The two sides take turns, each
+turn in a process of its own, and a ratio is one of medians over the turns. Peak memory is that of the first full call,
+above what the process holds once its inputs are made and a call on a single latent has loaded the libraries.
 """
 
 import json
 import math
-import os
-import platform
-import re
-import statistics
-import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated, Any
 from unittest.mock import patch
 
 import torch
 import typer
+from measuring import (
+    Ceilings,
+    Cost,
+    describe_machine,
+    in_own_process,
+    measure_ceilings,
+    measure_cost,
+    median_cost,
+    print_table,
+)
 from rich.console import Console
-from rich.table import Table
 from torch import Tensor, nn
 
 from sqspeech.quantizers import GaussianSQ, GaussianSQConfig
@@ -33,11 +34,8 @@ LATENTS_PER_SECOND = 50
 # The published form holds two N × K × D tensors at once; above this many bytes it runs in slices of the positions.
 PLAIN_LIMIT = 4 * 2**30
 TUNED_MALLOC = {"MALLOC_MMAP_THRESHOLD_": str(2**32), "MALLOC_TRIM_THRESHOLD_": str(2**33)}
-# Threads that spin while they wait cost both sides tens of times their work where something else runs beside them.
-QUIET_THREADS = {"OMP_WAIT_POLICY": "passive"}
 LOG_VARIANCES = (3.0, 0.0, -2.0, -4.0, -6.0, -8.0)
 CODEWORD_NORM = 10.0
-PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 class Plain(nn.Module):
@@ -94,7 +92,7 @@ class Case:
         """Return how many steps the published form takes at a time: all of them where memory allows."""
         return min(self.length, max(1, self.length * PLAIN_LIMIT // self.plain_bytes()))
 
-    def floor_seconds(self, ceilings: "Ceilings") -> float:
+    def floor_seconds(self, ceilings: Ceilings) -> float:
         """Return the least time that the products and the unavoidable traffic take.
 
         Three products of 2·N·D·K (distance: two, sample: one) and twice as much backward, or the two of the
@@ -103,23 +101,7 @@ class Case:
         train = self.task == "train"
         flops = (18 if train else 4) * self.positions * self.dim * self.codebook_size
         moved = 4 * self.dim * ((6 if train else 2) * self.positions + (2 if train else 1) * self.codebook_size)
-        return max(flops / ceilings.flops, moved / ceilings.bandwidth)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ceilings:
-    """What the device reaches, measured: fp32 flops and bytes a second."""
-
-    flops: float
-    bandwidth: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cost:
-    """Seconds of a step, and the bytes at its peak."""
-
-    seconds: float
-    peak: float
+        return ceilings.least_seconds(flops, moved)
 
 
 def latents(case: Case) -> tuple[Tensor, Tensor]:
@@ -164,78 +146,23 @@ def step(case: Case) -> Callable[[Tensor, Tensor], Any]:
 
 
 def measure(case: Case) -> Cost:
-    """Run one side for about a second in this process; the median of its times and its peak memory."""
+    """Return what one side costs in this process; the memory of slices is scaled to that of all at once."""
     run, (z, extra) = step(case), latents(case)
-    run(z[:1, :1].clone(), extra[:1, :1].clone())
-    resting = reset_peak(case.device)
-    run(z, extra)
-    peak = float(peak_bytes(case.device) - resting)
-    seconds: list[float] = []
-    while len(seconds) < 3 or (sum(seconds) < 1 and len(seconds) < 100):
-        seconds.append(timed(lambda: run(z, extra), case.device))
+    cost = measure_cost(
+        lambda: run(z[:1, :1].clone(), extra[:1, :1].clone()), lambda: run(z, extra), device=case.device
+    )
     if case.side == "plain" and case.task == "encode":
-        peak *= case.length / case.slice_length()
-    return Cost(seconds=statistics.median(seconds), peak=max(peak, PAGE))
-
-
-def timed(run: Callable[[], Any], device: str) -> float:
-    start = time.perf_counter()
-    run()
-    if device == "cuda":
-        torch.cuda.synchronize()
-    return time.perf_counter() - start
-
-
-def peak_bytes(device: str, field: str = "VmHWM") -> int:
-    if device == "cuda":
-        return torch.cuda.max_memory_allocated()
-    found = re.search(rf"^{field}:\s+(\d+) kB", Path("/proc/self/status").read_text(), re.MULTILINE)
-    assert found
-    return int(found[1]) * 1024
-
-
-def reset_peak(device: str) -> int:
-    """Forget the highest memory so far and return the present one."""
-    if device == "cuda":
-        torch.cuda.synchronize()
-        torch.cuda.reset_peak_memory_stats()
-    else:
-        Path("/proc/self/clear_refs").write_text("5")
-    return peak_bytes(device)
-
-
-def in_own_process[**P, R](function: Callable[P, R], *arguments: P.args, **options: P.kwargs) -> R:
-    with (
-        patch.dict(os.environ, QUIET_THREADS),
-        ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool,
-    ):
-        return pool.submit(function, *arguments, **options).result()
+        return replace(cost, peak=cost.peak * case.length / case.slice_length())
+    return cost
 
 
 def compare(case: Case, rounds: int, sides: list[str], variables: dict[str, str]) -> dict[str, Cost]:
     """Measure the sides in turn; medians over the rounds."""
     costs: dict[str, list[Cost]] = {side: [] for side in sides}
-    with patch.dict(os.environ, variables):
-        for _ in range(rounds):
-            for side in sides:
-                costs[side].append(in_own_process(measure, replace(case, side=side)))
-    return {
-        side: Cost(
-            seconds=statistics.median(cost.seconds for cost in turns),
-            peak=statistics.median(cost.peak for cost in turns),
-        )
-        for side, turns in costs.items()
-    }
-
-
-def measure_ceilings(device: str) -> Ceilings:
-    """Return the rates of an fp32 matrix product and of a copy."""
-    size = 8192 if device == "cuda" else 2048
-    a, b, source = torch.rand(size, size, device=device), torch.rand(size, size, device=device), torch.rand(2**26)
-    source, target = source.to(device), torch.empty_like(source, device=device)
-    product = statistics.median(timed(lambda: a @ b, device) for _ in range(7))
-    copy = statistics.median(timed(lambda: target.copy_(source), device) for _ in range(7))
-    return Ceilings(flops=2 * size**3 / product, bandwidth=2 * source.nbytes / copy)
+    for _ in range(rounds):
+        for side in sides:
+            costs[side].append(in_own_process(measure, replace(case, side=side), **variables))
+    return {side: median_cost(turns) for side, turns in costs.items()}
 
 
 def largest_difference(case: Case) -> dict[str, float]:
@@ -357,8 +284,7 @@ def rows(title: str, case: Case, rounds: int, ceilings: Ceilings, **variables: s
 def speed(case: Case, seconds: list[float], rounds: int) -> dict[str, list[Row]]:
     """Return the lines of one device by task; `train_tuned` is on the CPU alone."""
     ceilings = in_own_process(measure_ceilings, case.device)
-    rates = f"{ceilings.flops / 1e9:.0f} GFLOP/s fp32, {ceilings.bandwidth / 1e9:.0f} GB/s copy"
-    Console().print(f"{case.device}: {rates}")
+    Console().print(f"{case.device}: {ceilings}")
     found = {"train": rows(f"train, N = {case.positions}", case, rounds, ceilings)}
     if case.device == "cpu":
         found["train_tuned"] = rows("the same, malloc tuned", case, rounds, ceilings, **TUNED_MALLOC)
@@ -371,15 +297,6 @@ def speed(case: Case, seconds: list[float], rounds: int) -> dict[str, list[Row]]
         )
     ]
     return found
-
-
-def print_table(title: str, header: tuple[str, ...], lines: list[list[str]]) -> None:
-    table = Table(title=title, title_justify="left")
-    for index, name in enumerate(header):
-        table.add_column(name, justify="right" if index else "left")
-    for line in lines:
-        table.add_row(*line)
-    Console(width=120).print(table)
 
 
 def print_speed(device: str, found: dict[str, list[Row]]) -> None:
@@ -426,7 +343,7 @@ def main(
     """Compare Gaussian SQ (variance IV) with its N × D × K formulation: time, memory, precision."""
     case = Case(task="train", batch=batch, length=length, dim=dim, codebook_size=codebook_size)
     devices = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
-    machine = {"threads": torch.get_num_threads(), "torch": torch.__version__, "system": platform.platform()}
+    machine = describe_machine()
     print(", ".join(f"{name} {value}" for name, value in machine.items()))
     tables = {device: speed(replace(case, device=device), seconds, rounds) for device in devices}
     for device, found in tables.items():

@@ -1,27 +1,21 @@
 """The benchmark of the quantiser: its plain formulation is right, and its command runs at tiny sizes."""
 
-import importlib.util
+import importlib
 import json
 import os
-import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 import torch
 
-SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks/quantizer.py"
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
 
 @pytest.fixture
 def benchmark(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("quantizer_benchmark", SCRIPT)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, spec.name, module)
-    spec.loader.exec_module(module)
-    return module
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    return importlib.import_module("quantizer")
 
 
 def test_the_plain_distance_is_a_sum_over_dimensions(benchmark: ModuleType) -> None:
@@ -50,9 +44,8 @@ def test_the_plain_form_is_sliced_where_it_would_not_fit(benchmark: ModuleType) 
 
 
 def test_each_measurement_is_a_process_of_its_own(benchmark: ModuleType) -> None:
-    with benchmark.patch.dict(os.environ, benchmark.TUNED_MALLOC):
-        assert benchmark.in_own_process(os.getpid) != os.getpid()
-        assert benchmark.in_own_process(os.getenv, "MALLOC_TRIM_THRESHOLD_") == str(2**33)
+    assert benchmark.in_own_process(os.getpid) != os.getpid()
+    assert benchmark.in_own_process(os.getenv, "MALLOC_TRIM_THRESHOLD_", **benchmark.TUNED_MALLOC) == str(2**33)
     assert "MALLOC_TRIM_THRESHOLD_" not in os.environ
 
 
@@ -60,7 +53,7 @@ def test_the_figures_are_written(
     benchmark: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     # New processes would take a minute; what they run is the same.
-    monkeypatch.setattr(benchmark, "in_own_process", lambda function, *arguments: function(*arguments))
+    monkeypatch.setattr(benchmark, "in_own_process", lambda function, *arguments, **_: function(*arguments))
     file = tmp_path / "figures.json"
     benchmark.main(json_file=file, batch=2, length=3, dim=4, codebook_size=8, seconds=[0.1], rounds=1, checked=20)
     figures = json.loads(file.read_text())

@@ -1,0 +1,126 @@
+"""What any benchmark needs: a process per measurement, time, peak memory, the machine's ceilings, a table.
+
+Each measurement is a process of its own, so that its peak memory is its own. Peak memory is that of the first full
+call, above what the process holds once a small call has loaded the libraries and started the threads. It is read from
+/proc: this needs Linux.
+"""
+
+import os
+import platform
+import re
+import statistics
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+# Threads that spin while they wait cost tens of times their work where something else runs beside them.
+QUIET_THREADS = {"OMP_WAIT_POLICY": "passive"}
+PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ceilings:
+    """What the device reaches, measured: fp32 flops and bytes a second."""
+
+    flops: float
+    bandwidth: float
+
+    def __str__(self) -> str:
+        return f"{self.flops / 1e9:.0f} GFLOP/s fp32, {self.bandwidth / 1e9:.0f} GB/s copy"
+
+    def least_seconds(self, flops: float, moved: float) -> float:
+        """Return the least time for so many operations and bytes moved."""
+        return max(flops / self.flops, moved / self.bandwidth)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """Seconds of a call, and the bytes at its peak."""
+
+    seconds: float
+    peak: float
+
+
+def in_own_process[*Ts, R](function: Callable[[*Ts], R], *arguments: *Ts, **variables: str) -> R:
+    """Return the function's result in a new process with these environment variables."""
+    with (
+        patch.dict(os.environ, QUIET_THREADS | variables),
+        ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool,
+    ):
+        return pool.submit(function, *arguments).result()
+
+
+def measure_cost(warm_up: Callable[[], Any], run: Callable[[], Any], device: str) -> Cost:
+    """Run for about a second in this process; the median of the times and the peak memory."""
+    warm_up()
+    resting = reset_peak(device)
+    run()
+    peak = peak_bytes(device) - resting
+    seconds: list[float] = []
+    while len(seconds) < 3 or (sum(seconds) < 1 and len(seconds) < 100):
+        seconds.append(timed(run, device))
+    return Cost(seconds=statistics.median(seconds), peak=max(peak, PAGE))
+
+
+def median_cost(costs: list[Cost]) -> Cost:
+    return Cost(
+        seconds=statistics.median(cost.seconds for cost in costs), peak=statistics.median(cost.peak for cost in costs)
+    )
+
+
+def timed(run: Callable[[], Any], device: str) -> float:
+    start = time.perf_counter()
+    run()
+    if device == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
+
+
+def peak_bytes(device: str) -> int:
+    if device == "cuda":
+        return torch.cuda.max_memory_allocated()
+    found = re.search(r"^VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text(), re.MULTILINE)
+    assert found
+    return int(found[1]) * 1024
+
+
+def reset_peak(device: str) -> int:
+    """Forget the highest memory so far and return the present one."""
+    if device == "cuda":
+        torch.cuda.synchronize()
+        torch.cuda.reset_peak_memory_stats()
+    else:
+        Path("/proc/self/clear_refs").write_text("5")
+    return peak_bytes(device)
+
+
+def measure_ceilings(device: str) -> Ceilings:
+    """Return the rates of an fp32 matrix product and of a copy."""
+    size = 8192 if device == "cuda" else 2048
+    a, b, source = torch.rand(size, size, device=device), torch.rand(size, size, device=device), torch.rand(2**26)
+    source, target = source.to(device), torch.empty_like(source, device=device)
+    product = statistics.median(timed(lambda: a @ b, device) for _ in range(7))
+    copy = statistics.median(timed(lambda: target.copy_(source), device) for _ in range(7))
+    return Ceilings(flops=2 * size**3 / product, bandwidth=2 * source.nbytes / copy)
+
+
+def describe_machine() -> dict[str, Any]:
+    return {"threads": torch.get_num_threads(), "torch": torch.__version__, "system": platform.platform()}
+
+
+def print_table(title: str, header: tuple[str, ...], lines: list[list[str]]) -> None:
+    table = Table(title=title, title_justify="left")
+    for index, name in enumerate(header):
+        table.add_column(name, justify="right" if index else "left")
+    for line in lines:
+        table.add_row(*line)
+    Console(width=120).print(table)
