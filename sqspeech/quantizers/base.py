@@ -81,8 +81,9 @@ def sample(
     """
     if not isinstance(temperature, Tensor) and not temperature > 0:
         raise ValueError(f"temperature {temperature} is not positive")
-    gumbel = -torch.empty_like(logits).exponential_().log()
-    return full_product(functional.softmax((logits + gumbel) / temperature, dim=-1), codebook)
+    # −log(−log u): uniform draws run on all cores, exponential_ on one. A draw of exactly 0 gives probability 0.
+    negative_gumbel = torch.rand_like(logits).log_().neg_().log_()
+    return full_product(functional.softmax((logits - negative_gumbel) / temperature, dim=-1), codebook)
 
 
 def stochastic(
