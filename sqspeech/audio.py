@@ -1,6 +1,7 @@
 """Read any audio as mono float32, resample it, and write it."""
 
 import io
+from dataclasses import dataclass
 from pathlib import Path
 
 import librosa
@@ -12,6 +13,40 @@ from sqspeech.atomic import atomic_path
 from sqspeech.errors import DataError
 
 SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class AudioInfo:
+    """What the header of a recording says: Hz, channels and the number of samples in each of them."""
+
+    sample_rate: int
+    channels: int
+    n_samples: int
+
+    @property
+    def seconds(self) -> float:
+        """The duration."""
+        return self.n_samples / self.sample_rate
+
+
+def probe(path: Path | str) -> AudioInfo:
+    """Read the header of a recording, and none of its samples.
+
+    Raises
+    ------
+    DataError
+        The file is missing, empty, not audio, or has no samples.
+    """
+    path = Path(path)
+    _check_file(path)
+    try:
+        with soundfile.SoundFile(path) as file:
+            info = AudioInfo(sample_rate=file.samplerate, channels=file.channels, n_samples=file.frames)
+    except soundfile.LibsndfileError as error:
+        raise _undecodable(path, error) from error
+    if not info.n_samples:
+        raise DataError(f"{path}: the recording has no samples; fetch or record it again")
+    return info
 
 
 def read(
@@ -41,16 +76,25 @@ def read(
         The file is missing, empty, truncated, not audio, or has NaN or infinite samples.
     """
     path = Path(path)
-    if not path.is_file():
-        raise DataError(f"{path}: no such audio file; check the path")
-    if path.stat().st_size == 0:
-        raise DataError(f"{path}: the file is empty (0 bytes); fetch or record it again")
+    _check_file(path)
     samples, rate = _decode(path, start, end)
     if not np.isfinite(samples).all():
         raise DataError(f"{path}: NaN or infinite samples; the file is damaged, fetch or record it again")
     if sample_rate is None or sample_rate == rate:
         return samples, rate
     return resample(samples, rate, sample_rate), sample_rate
+
+
+def _check_file(path: Path) -> None:
+    if not path.is_file():
+        raise DataError(f"{path}: no such audio file; check the path")
+    if path.stat().st_size == 0:
+        raise DataError(f"{path}: the file is empty (0 bytes); fetch or record it again")
+
+
+def _undecodable(path: Path, error: soundfile.LibsndfileError) -> DataError:
+    reason = error.error_string.rstrip(".")
+    return DataError(f"{path}: cannot decode ({reason}); it is damaged or no audio file")
 
 
 def _decode(path: Path, start: float, end: float | None) -> tuple[NDArray[np.float32], int]:
@@ -66,8 +110,7 @@ def _decode(path: Path, start: float, end: float | None) -> tuple[NDArray[np.flo
             samples = file.read(last - first, dtype="float32", always_2d=True)
             rate: int = file.samplerate
     except soundfile.LibsndfileError as error:
-        reason = error.error_string.rstrip(".")
-        raise DataError(f"{path}: cannot decode ({reason}); it is damaged or no audio file") from error
+        raise _undecodable(path, error) from error
     if len(samples) < last - first:
         raise DataError(f"{path}: truncated, {len(samples)} of {last - first} samples; fetch or record it again")
     mono: NDArray[np.float32] = samples.mean(axis=1, dtype=np.float32)
