@@ -1,16 +1,21 @@
 """The only mel spectrogram in the project."""
 
+from collections.abc import Sequence
+
 import torch
 import torchaudio
 from jaxtyping import Float
 from pydantic import ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
 from torch import Tensor
+from torch.nn import functional
 
 from sqspeech.errors import DataError
 
 # librosa.amplitude_to_db's floor, which the published features were made with: -100 dB.
 AMPLITUDE_FLOOR = 1e-5
+# On the CPU as many as its cache holds, on a GPU as many as keep it busy; memory is bounded, however long the audio.
+FRAMES_AT_ONCE = {False: 128, True: 16384}
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
@@ -52,24 +57,30 @@ class LogMel(torch.nn.Module):
     ----------
     config
         The parameters; a stored feature and the model that reads it must have equal ones.
+
+    Attributes
+    ----------
+    filters
+        The mel filters, shape (n_fft // 2 + 1, M).
     """
+
+    filters: Tensor
+    window: Tensor
 
     def __init__(self, config: LogMelConfig = LogMelConfig()) -> None:  # noqa: B008 (frozen)
         super().__init__()
         self.config = config
-        self.spectrogram = torchaudio.transforms.MelSpectrogram(
-            sample_rate=config.sample_rate,
-            n_fft=config.n_fft,
-            win_length=config.win_length,
-            hop_length=config.hop_length,
-            f_min=config.fmin,
-            f_max=config.fmax,
-            n_mels=config.n_mels,
-            power=1.0,
-            pad_mode=config.pad_mode,
+        filters = torchaudio.functional.melscale_fbanks(
+            config.n_fft // 2 + 1,
+            config.fmin,
+            config.fmax,
+            config.n_mels,
+            config.sample_rate,
             norm="slaney",
             mel_scale="slaney",
         )
+        self.register_buffer("filters", filters, persistent=False)
+        self.register_buffer("window", torch.hann_window(config.win_length), persistent=False)
 
     def forward(self, samples: Float[Tensor, " N"]) -> Float[Tensor, "T M"]:
         """Return the log-mel of one utterance, T = 1 + N // hop_length frames of M bands.
@@ -84,14 +95,42 @@ class LogMel(torch.nn.Module):
         DataError
             The samples are too few for one centred frame, constant, or not finite.
         """
+        return self.log_mels([self.condition(samples)])[0]
+
+    def condition(self, samples: Float[Tensor, " N"]) -> Float[Tensor, " P"]:
+        """Return the scaled, pre-emphasised samples with the edges padded by P - N = win_length; see `forward`."""
         self._check(samples)
         peak = samples.abs().max()
         scaled = samples * (self.config.peak / peak) if peak > 0 else samples
         emphasised = torchaudio.functional.preemphasis(scaled, self.config.preemphasis)
-        decibels = 20 * self.spectrogram(emphasised).clamp(min=AMPLITUDE_FLOOR).log10()
-        floored = decibels.clamp(min=decibels.max() - self.config.top_db)
-        mel: Tensor = (floored / self.config.top_db + 1).T.contiguous()
+        # The frames are those of an n_fft window: what lies outside the win_length in its middle is not seen.
+        left = self.config.n_fft // 2 - (self.config.n_fft - self.config.win_length) // 2
+        edges = (left, self.config.win_length - left)
+        padded: Tensor = functional.pad(emphasised[None], edges, mode=self.config.pad_mode)[0]
+        return padded
+
+    def log_mels(self, conditioned: Sequence[Float[Tensor, " _"]]) -> list[Float[Tensor, "_ M"]]:
+        """Return the log-mels of utterances that `condition` has prepared, computed together."""
+        frames = [signal.unfold(0, self.config.win_length, self.config.hop_length) for signal in conditioned]
+        mels = self._mel(frames[0] if len(frames) == 1 else torch.cat(frames))
+        return [self._normalise(mel) for mel in torch.split(mels, [len(part) for part in frames])]
+
+    def _mel(self, frames: Float[Tensor, "T W"]) -> Float[Tensor, "T M"]:
+        mel = frames.new_empty(len(frames), self.config.n_mels)
+        size = FRAMES_AT_ONCE[frames.device.type == "cuda"]
+        padded = frames.new_zeros(min(size, len(frames)), self.config.n_fft)
+        for part, out in zip(torch.split(frames, size), torch.split(mel, size), strict=True):
+            windowed = padded[: len(part)]
+            torch.mul(part, self.window, out=windowed[:, : self.config.win_length])
+            squares = torch.view_as_real(torch.fft.rfft(windowed)).square_()
+            # The magnitude by hand: torch.abs of complex numbers takes longer than their transform.
+            magnitude = (squares[..., 0] + squares[..., 1]).sqrt_()
+            torch.mm(magnitude, self.filters, out=out)
         return mel
+
+    def _normalise(self, mel: Float[Tensor, "T M"]) -> Float[Tensor, "T M"]:
+        decibels = 20 * mel.clamp(min=AMPLITUDE_FLOOR).log10()
+        return decibels.clamp(min=decibels.max() - self.config.top_db) / self.config.top_db + 1
 
     def _check(self, samples: Tensor) -> None:
         shortest = self.config.n_fft // 2 + 1

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+import torchaudio
 
 from sqspeech import audio
 from sqspeech.errors import DataError
@@ -120,3 +121,38 @@ def test_shortest_utterance():
 def test_impossible_configurations_are_refused(values):
     with pytest.raises(ValueError, match=next(iter(values))):
         LogMelConfig(**values)
+
+
+@pytest.mark.parametrize("pad_mode", ["reflect", "constant", "replicate"])
+@pytest.mark.parametrize(("n_fft", "win_length"), [(2048, 400), (512, 401), (512, 512)])
+def test_together_is_as_alone(pad_mode, n_fft, win_length):
+    """Utterances of unlike lengths and levels, some longer than what is computed at once."""
+    log_mel = LogMel(LogMelConfig(pad_mode=pad_mode, n_fft=n_fft, win_length=win_length))
+    lengths = (16000, 1100, 30001, 160 * 128, 4321)
+    samples = [torch.from_numpy(speech_like(n / 16000, 16000)) * level for level, n in enumerate(lengths, start=1)]
+    together = log_mel.log_mels([log_mel.condition(part) for part in samples])
+    for part, mel in zip(samples, together, strict=True):
+        torch.testing.assert_close(mel, log_mel(part), atol=2e-5, rtol=0)
+        assert len(mel) == 1 + len(part) // 160
+
+
+@pytest.mark.parametrize(("n_fft", "win_length"), [(2048, 400), (512, 401), (512, 512)])
+def test_equals_torchaudio_with_other_windows(n_fft, win_length):
+    samples = torch.from_numpy(speech_like(0.7, 16000))
+    config = LogMelConfig(n_fft=n_fft, win_length=win_length, n_mels=40)
+    spectrogram = torchaudio.transforms.MelSpectrogram(
+        sample_rate=16000,
+        n_fft=n_fft,
+        win_length=win_length,
+        hop_length=160,
+        f_min=50,
+        f_max=8000,
+        n_mels=40,
+        power=1,
+        norm="slaney",
+        mel_scale="slaney",
+    )
+    emphasised = torchaudio.functional.preemphasis(samples * 0.999 / samples.abs().max(), 0.97)
+    decibels = 20 * spectrogram(emphasised).clamp(min=1e-5).log10()
+    expected = decibels.clamp(min=decibels.max() - 80).T / 80 + 1
+    torch.testing.assert_close(LogMel(config)(samples), expected, atol=2e-5, rtol=0)

@@ -162,7 +162,7 @@ def _sufficient_n_fft(config: LogMelConfig) -> int:
 
 def _resampled_filters(config: LogMelConfig, n_fft: int) -> Float[Tensor, "F M"]:
     """Return LogMel's filters for magnitudes at fewer points, which they interpolate linearly."""
-    filters: Tensor = LogMel(config).spectrogram.mel_scale.fb
+    filters: Tensor = LogMel(config).filters
     points = torch.eye(n_fft // 2 + 1)[None]
     interpolation = functional.interpolate(points, size=len(filters), mode="linear", align_corners=True)
     return interpolation[0] @ filters
