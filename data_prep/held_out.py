@@ -31,11 +31,11 @@ def assign(utt_ids: Collection[str], shares: Shares) -> dict[str, str]:
     order = sorted(utt_ids, key=position)
     most = len(order) - 1 if len(order) > 2 else 0
     n_test = _count(order, 0.0, shares.test, most - (shares.dev > 0))
-    n_dev = _count(order[n_test:], shares.test, shares.test + shares.dev, most - n_test)
+    n_dev = _count(order[n_test:], shares.test, shares.dev, most - n_test)
     names = ["test"] * n_test + ["dev"] * n_dev
     return dict(zip(order, names + ["train"] * (len(order) - len(names)), strict=True))
 
 
-def _count(order: list[str], low: float, high: float, most: int) -> int:
-    wanted = sum(low <= position(utt_id) < high for utt_id in order)
-    return max(0, min(max(wanted, high > low), most))
+def _count(order: list[str], low: float, share: float, most: int) -> int:
+    wanted = sum(low <= position(utt_id) < low + share for utt_id in order)
+    return max(0, min(max(wanted, share > 0), most))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sqspeech.atomic import write_text
 from sqspeech.data.data_dir import DataDir
-from sqspeech.errors import DataError
+from sqspeech.errors import DataError, SqspeechError
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,8 @@ class Inventory:
     remarks: list[str] = field(default_factory=list)
 
     def skip(self, name: str, spk_id: str, reason: str, detail: str = "") -> None:
-        """Note a recording that is left out."""
-        self.skipped.append(Skip(name, spk_id, reason, detail))
+        """Note a recording that is left out; a name may have characters that a line of a report cannot hold."""
+        self.skipped.append(Skip(*map(_on_one_line, (name, spk_id, reason, detail))))
 
     def write(self, data_dir: Path, names: Collection[str]) -> None:
         """Write each set to `data_dir`/<name>, and report.txt, report.tsv and skipped.tsv.
@@ -50,14 +50,14 @@ class Inventory:
             `data_dir` cannot be written.
         """
         if not any(map(len, self.sets.values())):
-            first = f"; the first of {len(self.skipped)}: {self.skipped[0]}" if self.skipped else ""
-            raise DataError(f"{data_dir}: no usable recording, so nothing was written{first}")
+            first = [f"; the first of {len(self.skipped)}, {skip.name}: {skip.reason}" for skip in self.skipped[:1]]
+            raise DataError(f"{data_dir}: no usable recording, so nothing was written{''.join(first)}")
         for name in names:
             part = self.sets.get(name)
             if part:
                 part.write(data_dir / name)
             else:
-                shutil.rmtree(data_dir / name, ignore_errors=True)
+                _remove(data_dir / name)
         write_text(data_dir / "report.txt", self.text())
         write_text(data_dir / "report.tsv", self._table())
         rows = [f"{s.name}\t{s.spk_id}\t{s.reason}\t{s.detail}" for s in self.skipped]
@@ -90,3 +90,17 @@ class Inventory:
         rows = [["speaker", "gender", *columns]]
         rows += [[spk, genders.get(spk, ""), *(str(column[spk]) for column in columns.values())] for spk in speakers]
         return "".join("\t".join(row) + "\n" for row in rows)
+
+
+def _on_one_line(text: str) -> str:
+    return " ".join(text.encode(errors="backslashreplace").decode().split())
+
+
+def _remove(folder: Path) -> None:
+    try:
+        if folder.exists():
+            shutil.rmtree(folder)
+    except OSError as error:
+        raise SqspeechError(
+            f"{folder}: cannot remove an earlier run's set ({error.strerror or error}); remove it yourself"
+        ) from error

@@ -47,19 +47,26 @@ def features(
     config: Config,
     overrides: Overrides = [],  # noqa: B006 (typer's way)
     jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+    device: Device = "auto",
+    shard: Annotated[str | None, typer.Option(metavar="I/N", help="Compute the I-th of N parts only.")] = None,
     strict: Strict = False,
 ) -> None:
-    """Compute log-mel features; a run that was stopped is continued."""
+    """Compute log-mel features; a run that was stopped is continued, and shards are put together."""
     from sqspeech.config import load_config
     from sqspeech.data.data_dir import DataDir
-    from sqspeech.data.feature_extraction import extract_features
+    from sqspeech.data.feature_extraction import Shard, extract_features
 
     experiment = load_config(config, overrides)
-    utterances = DataDir.read(data)
-    failures = extract_features(utterances, dump, experiment.features, jobs=jobs)
-    done = len(utterances) - len(failures.reasons)
-    failures.check(done, strict=strict)
-    print(f"{dump}: features of {done} utterances, {len(failures.reasons)} skipped")
+    part = Shard.parse(shard) if shard else None
+    done, failures = extract_features(
+        DataDir.read(data), dump, experiment.features, jobs=jobs, device=_device(device), shard=part
+    )
+    # What is wrong with the whole is seen when the shards are put together.
+    failures.check(1 if part else done, strict=strict)
+    mended = f", {len(failures.notes)} used with a note" if failures.notes else ""
+    print(f"{dump}: features of {done} utterances, {len(failures.reasons)} skipped{mended}")
+    if shard:
+        print("when all shards are done, the same command without --shard puts them together")
 
 
 @app.command()

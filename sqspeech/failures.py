@@ -14,10 +14,13 @@ class Failures:
     ----------
     reasons
         The reason by the input's name.
+    notes
+        What was done to make an input usable, by its name.
     """
 
     def __init__(self) -> None:
         self.reasons: dict[str, str] = {}
+        self.notes: dict[str, str] = {}
 
     @contextmanager
     def skipping(self, name: str) -> Iterator[None]:

@@ -16,7 +16,7 @@ from typer.main import get_command
 from sqspeech import cli
 
 OPTIONS = {
-    "features": {"--config", "--set", "--jobs", "--strict"},
+    "features": {"--config", "--set", "--jobs", "--device", "--shard", "--strict"},
     "train": {"--config", "--set", "--device"},
     "units": {"--output", "-o", "--format", "--device", "--strict"},
     "convert": {"--to", "--output", "-o", "--device", "--strict"},

@@ -1,68 +1,118 @@
-"""Compute the features of a data directory, in several processes, and continue where a run stopped."""
+"""Compute the features of a data directory: in several processes, on several hosts, stopped and continued."""
 
 import hashlib
-import os
 import shutil
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
-from multiprocessing import get_context
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from itertools import batched
 from pathlib import Path
 
-import kaldiio
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from sqspeech.atomic import write_text
 from sqspeech.data.data_dir import DataDir, Utterance, read_table, write_table
+from sqspeech.data.feature_ark import Entry, GrowingArk, concatenate, read_index
+from sqspeech.data.feature_computation import compute
 from sqspeech.data.feature_store import STATE_NAME, DumpState, check_same_features, read_state
 from sqspeech.errors import DataError, SqspeechError
 from sqspeech.failures import Failures
-from sqspeech.features import LogMel, LogMelConfig
+from sqspeech.features import LogMelConfig
+from sqspeech.lock import locked
 from sqspeech.progress import track
 
-SKIPPED_NAME = "skipped"
+SKIPPED_NAME, NOTES_NAME = "skipped", "notes"
+# On a GPU so many utterances are computed together. What is computed with what is fixed by the data directory, so
+# that the bytes are too; on the CPU each utterance is computed alone.
+UTTERANCES_AT_ONCE = 32
 
-_log_mel: LogMel
+
+@dataclass(frozen=True)
+class Shard:
+    """Part `index` of `count`, the first being 1: a run of neighbouring utterances."""
+
+    index: int
+    count: int
+
+    @classmethod
+    def parse(cls, text: str) -> "Shard":
+        """Read `i/n`; a DataError unless 1 <= i <= n."""
+        index, _, count = text.partition("/")
+        if not (index.isdecimal() and count.isdecimal() and 1 <= int(index) <= int(count)):
+            raise DataError(f"--shard {text}: expected i/n with i from 1 to n, such as 1/8 for the first of eight")
+        return cls(int(index), int(count))
+
+    def of[T](self, items: Sequence[T]) -> Sequence[T]:
+        """Return this part of the items; all parts together are all items."""
+        bounds = (len(items) * (self.index - 1) // self.count, len(items) * self.index // self.count)
+        return items[slice(*bounds)]
 
 
-def extract_features(data: DataDir, path: Path, config: LogMelConfig, *, jobs: int = 1) -> Failures:
-    """Write the log-mels of `data` to the dump folder `path` and return the utterances that had to be skipped.
+def extract_features(
+    data: DataDir,
+    path: Path,
+    config: LogMelConfig,
+    *,
+    jobs: int = 1,
+    device: torch.device = torch.device("cpu"),  # noqa: B008 (immutable)
+    shard: Shard | None = None,
+) -> tuple[int, Failures]:
+    """Write the log-mels of `data` to the dump folder `path`.
 
-    The folder becomes a Kaldi data directory with feats.scp, feats.ark, utt2num_frames, features.json, and
-    `skipped` with the reason for each utterance that is left out. Its bytes do not depend on `jobs`. A run that
-    was stopped is continued; a finished dump is left alone.
+    The folder becomes a Kaldi data directory with feats.scp, feats.ark, utt2num_frames, features.json, `skipped`
+    with the reason for each utterance that is left out, and `notes` where audio was mended. Its bytes depend on
+    the data, the configuration and the kind of device alone: not on `jobs`, on how often the run was stopped and
+    continued, or on what was done in shards.
+
+    With a `shard`, only its utterances are computed, and set aside in the folder. A call without one then puts
+    together what all shards have computed, and computes what is missing.
+
+    A finished dump is left alone, except that what had to be skipped is tried again.
+
+    Returns
+    -------
+    done
+        How many utterances of the data, or of the shard, have features.
+    failures
+        The others, and the notes.
 
     Raises
     ------
     DataError
         The folder holds features of another configuration.
+    SqspeechError
+        The folder cannot be written, or another run is writing there.
     """
     state = DumpState(config=config, fingerprint=_fingerprint(data))
-    failures = Failures()
-    if _is_finished(path, state):
-        for utt_id, reason in read_table(path / SKIPPED_NAME).items():
-            failures.add(utt_id, reason)
-        return failures
-    with _unfinished_dump(path, state) as dump:
-        todo = [utterance for utterance in data if utterance.utt_id not in dump.locations]
-        for utterance, mel in zip(todo, _compute(todo, config, jobs), strict=True):
-            if isinstance(mel, str):
-                failures.add(utterance.utt_id, mel)
-            else:
-                dump.append(utterance.utt_id, mel)
-        if dump.locations:
-            dump.finish(data, failures)
-    return failures
+    check_finished(path, config)
+    work = path / ".unfinished"
+    folder = work / hashlib.sha256(state.to_json().encode()).hexdigest()[:16]
+    with ExitStack() as stack, _writing(path):
+        stack.enter_context(locked(work / "lock", shared=shard is not None))
+        part = folder / (f"part-{shard.index}-of-{shard.count}" if shard else "part")
+        if shard:
+            stack.enter_context(locked(part / "lock"))
+        finished = _finished_entries(path, state)
+        done = _parts(folder) | finished
+        blocks = list(batched(data, UTTERANCES_AT_ONCE if device.type == "cuda" else 1))
+        mine = shard.of(blocks) if shard else blocks
+        failures = _add_missing(part, mine, done, config, jobs=jobs, device=device)
+        if shard:
+            return sum(u.utt_id in done for block in mine for u in block), failures
+        if done.keys() != finished.keys():
+            _finish(path, folder, data, state, done, failures)
+        shutil.rmtree(work)
+    if not done:
+        with suppress(OSError):  # it was not empty before
+            path.rmdir()
+    failures.notes.update((utt_id, entry.note) for utt_id, entry in done.items() if entry.note)
+    return len(done), failures
 
 
-def _is_finished(path: Path, state: DumpState) -> bool:
-    if not (path / STATE_NAME).exists():
-        return False
-    found = read_state(path)
-    check_same_features(path, found.config, state.config)
-    return found == state
+def check_finished(path: Path, config: LogMelConfig) -> None:
+    """Raise a DataError if the dump is finished and holds features of another configuration."""
+    if (path / STATE_NAME).exists():
+        check_same_features(path, read_state(path).config, config)
 
 
 def _fingerprint(data: DataDir) -> str:
@@ -70,102 +120,96 @@ def _fingerprint(data: DataDir) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-class _Dump:
-    """The unfinished dump, in a hidden folder inside the final one: an ark that grows, and its index."""
+def _finished_entries(path: Path, state: DumpState) -> dict[str, Entry]:
+    """Return what a finished dump of the same data holds; nothing where there is none."""
+    if not (path / STATE_NAME).exists() or read_state(path) != state:
+        return {}
+    frames = read_table(path / "utt2num_frames")
+    notes = read_table(path / NOTES_NAME) if (path / NOTES_NAME).exists() else {}
+    offsets = {utt: int(location.rpartition(":")[2]) for utt, location in read_table(path / "feats.scp").items()}
+    starts = {utt: offset - len(utt.encode()) - 1 for utt, offset in offsets.items()}
+    ends = [*list(starts.values())[1:], (path / "feats.ark").stat().st_size]
+    return {
+        utt: Entry(
+            ark=path / "feats.ark",
+            start=starts[utt],
+            offset=offsets[utt],
+            end=end,
+            frames=int(frames[utt]),
+            note=notes.get(utt, ""),
+        )
+        for utt, end in zip(offsets, ends, strict=True)
+    }
 
-    def __init__(self, path: Path, state: DumpState) -> None:
-        self.path, self.state, self.folder = path, state, path / ".unfinished"
-        if _read_or_none(self.folder) != state:
-            shutil.rmtree(self.folder, ignore_errors=True)
-            write_text(self.folder / STATE_NAME, state.to_json())
-        self.locations: dict[str, tuple[int, int]] = {}
-        self.index = (self.folder / "index").open("a+", encoding="utf-8")
-        self.ark = (self.folder / "feats.ark").open("ab")
-        self._recover()
 
-    def _recover(self) -> None:
-        # Only whole lines count, and only matrices that the ark holds whole; the rest is written again.
-        self.index.seek(0)
-        size, end = self.ark.tell(), 0
-        whole = 0
-        for line in self.index:
-            if not line.endswith("\n"):
-                break
-            utt_id, offset, frames, after = line.split()
-            if int(after) > size:
-                break
-            self.locations[utt_id] = int(offset), int(frames)
-            end, whole = int(after), whole + len(line.encode())
-        self.index.truncate(whole)
-        self.ark.truncate(end)
-        self.ark.seek(0, os.SEEK_END)
+def _parts(folder: Path) -> dict[str, Entry]:
+    return {utt: entry for part in sorted(folder.glob("part*")) for utt, entry in read_index(part).items()}
 
-    def append(self, utt_id: str, mel: NDArray[np.float32]) -> None:
-        offset = self.ark.tell() + len(utt_id.encode()) + 1
-        kaldiio.save_ark(self.ark, {utt_id: mel})
-        self.ark.flush()
-        self.index.write(f"{utt_id} {offset} {len(mel)} {self.ark.tell()}\n")
-        self.index.flush()
-        self.locations[utt_id] = offset, len(mel)
 
-    def finish(self, data: DataDir, failures: Failures) -> None:
-        (self.path / STATE_NAME).unlink(missing_ok=True)
-        data.subset(self.locations).write(self.path)
-        ark = self.path / "feats.ark"
-        write_table(self.path / "feats.scp", {utt: f"{ark}:{offset}" for utt, (offset, _) in self.locations.items()})
-        write_table(self.path / "utt2num_frames", {utt: str(frames) for utt, (_, frames) in self.locations.items()})
-        write_table(self.path / SKIPPED_NAME, failures.reasons)
-        self.close()
-        (self.folder / "feats.ark").replace(ark)
-        (self.folder / STATE_NAME).replace(self.path / STATE_NAME)
-        shutil.rmtree(self.folder)
+def _add_missing(
+    part: Path,
+    blocks: Sequence[tuple[Utterance, ...]],
+    done: dict[str, Entry],
+    config: LogMelConfig,
+    *,
+    jobs: int,
+    device: torch.device,
+) -> Failures:
+    """Compute what `done` lacks of the blocks, append it to the ark in `part`, and enter it into `done`."""
+    failures = Failures()
+    missing = [block for block in blocks if any(utterance.utt_id not in done for utterance in block)]
+    if not missing:
+        return failures
+    ark = GrowingArk(part)
+    try:
+        results = compute(missing, config, jobs=jobs, device=device)
+        for utterance, result in track(results, "features", sum(map(len, missing))):
+            if result.mel is None:
+                failures.add(utterance.utt_id, result.reason)
+            elif utterance.utt_id not in done:
+                ark.append(utterance.utt_id, result.mel, result.note)
+                done[utterance.utt_id] = ark.entries[utterance.utt_id]
+    finally:
+        ark.close()
+    return failures
 
-    def close(self) -> None:
-        self.index.close()
-        self.ark.close()
+
+def _finish(
+    path: Path, folder: Path, data: DataDir, state: DumpState, done: Mapping[str, Entry], failures: Failures
+) -> None:
+    entries = {utterance.utt_id: done[utterance.utt_id] for utterance in data if utterance.utt_id in done}
+    whole = next(iter(entries.values())).ark
+    if list(read_index(whole.parent)) != list(entries):
+        entries = concatenate(entries, folder / "part-all")
+        whole = folder / "part-all" / whole.name
+    # Without features.json the dump is unfinished, whatever else is there; the parts stay until it is back.
+    (path / STATE_NAME).unlink(missing_ok=True)
+    data.subset(entries).write(path)
+    ark = path / "feats.ark"
+    write_table(path / "feats.scp", {utt: f"{ark}:{entry.offset}" for utt, entry in entries.items()})
+    write_table(path / "utt2num_frames", {utt: str(entry.frames) for utt, entry in entries.items()})
+    write_table(path / SKIPPED_NAME, failures.reasons)
+    write_table(path / NOTES_NAME, {utt: entry.note for utt, entry in entries.items() if entry.note})
+    _link(whole, ark)
+    write_text(path / STATE_NAME, state.to_json())
+
+
+def _link(source: Path, target: Path) -> None:
+    """Give `source` the name `target` too, or move it where the file system has no links."""
+    beside = source.with_name("linked")
+    beside.unlink(missing_ok=True)
+    try:
+        beside.hardlink_to(source)
+    except OSError:
+        beside = source
+    beside.replace(target)
 
 
 @contextmanager
-def _unfinished_dump(path: Path, state: DumpState) -> Iterator[_Dump]:
+def _writing(path: Path) -> Iterator[None]:
     try:
-        dump = _Dump(path, state)
-        try:
-            yield dump
-        finally:
-            dump.close()
+        yield
     except OSError as error:
         raise SqspeechError(
             f"{path}: cannot write ({error.strerror or error}); free some space or choose a writable folder"
         ) from error
-
-
-def _read_or_none(folder: Path) -> DumpState | None:
-    try:
-        return read_state(folder)
-    except DataError:
-        return None
-
-
-def _compute(utterances: Sequence[Utterance], config: LogMelConfig, jobs: int) -> Iterator[NDArray[np.float32] | str]:
-    """Yield the log-mel of each utterance in order, or the reason why there is none."""
-    # Fresh processes: a fork would copy torch's threads' locks. One thread each, also for a single job, since
-    # the number of threads may change the last bit.
-    with ProcessPoolExecutor(
-        jobs, mp_context=get_context("spawn"), initializer=_start_worker, initargs=(config,)
-    ) as pool:
-        yield from track(pool.map(_compute_one, utterances, chunksize=4), "features", len(utterances))
-
-
-def _start_worker(config: LogMelConfig) -> None:
-    global _log_mel
-    torch.set_num_threads(1)
-    _log_mel = LogMel(config)
-
-
-def _compute_one(utterance: Utterance) -> NDArray[np.float32] | str:
-    try:
-        samples = utterance.read(_log_mel.config.sample_rate)
-        mel: NDArray[np.float32] = _log_mel(torch.from_numpy(samples)).numpy()
-    except DataError as error:
-        return str(error)
-    return mel

@@ -58,27 +58,27 @@ def test_the_number_of_jobs_changes_no_byte(data, dump, tmp_path):
 @pytest.mark.parametrize("torn", [0, 7])
 def test_a_stopped_run_is_continued_to_the_same_bytes(data, dump, tmp_path, monkeypatch, torn):
     """Stop after five utterances, tear the files' ends as a crash would, and go on."""
-    compute, computed = feature_extraction._compute, []
+    compute, computed = feature_extraction.compute, []
 
-    def stopping(utterances, config, jobs):
-        for count, mel in enumerate(compute(utterances, config, jobs)):
+    def stopping(blocks, config, **options):
+        for count, result in enumerate(compute(blocks, config, **options)):
             if count == 5:
                 raise KeyboardInterrupt
-            yield mel
+            yield result
 
-    def counting(utterances, config, jobs):
-        computed.extend(u.utt_id for u in utterances)
-        return compute(utterances, config, jobs)
+    def counting(blocks, config, **options):
+        computed.extend(u.utt_id for block in blocks for u in block)
+        return compute(blocks, config, **options)
 
-    monkeypatch.setattr(feature_extraction, "_compute", stopping)
+    monkeypatch.setattr(feature_extraction, "compute", stopping)
     with pytest.raises(KeyboardInterrupt):
         extract_features(data, tmp_path, CONFIG)
     assert not (tmp_path / "feats.scp").exists()
-    ark = tmp_path / ".unfinished/feats.ark"
+    (ark,) = tmp_path.glob(".unfinished/*/part/feats.ark")
     os.truncate(ark, ark.stat().st_size - torn)
-    with (tmp_path / ".unfinished/index").open("a") as index:
+    with ark.with_name("index").open("a") as index:
         index.write("f9-00 12")
-    monkeypatch.setattr(feature_extraction, "_compute", counting)
+    monkeypatch.setattr(feature_extraction, "compute", counting)
     extract_features(data, tmp_path, CONFIG)
     assert len(computed) == len(data) - 5 + (torn > 0)
     assert filecmp.cmp(tmp_path / "feats.ark", dump / "feats.ark", shallow=False)
@@ -92,8 +92,10 @@ def test_kill_minus_nine_loses_nothing(data, dump, tmp_path):
     config.write_text("encoder: {}\n")
     command = [sys.executable, "-m", "sqspeech.cli", "features", "data", "dump", "--config", config]
     process = subprocess.Popen(command, cwd=tmp_path, start_new_session=True, stderr=subprocess.DEVNULL)
-    index, deadline = tmp_path / "dump/.unfinished/index", time.monotonic() + 120
-    while process.poll() is None and time.monotonic() < deadline and not (index.exists() and index.stat().st_size):
+    deadline = time.monotonic() + 120
+    while process.poll() is None and time.monotonic() < deadline:
+        if any(index.stat().st_size for index in tmp_path.glob("dump/.unfinished/*/part/index")):
+            break
         time.sleep(0.01)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
@@ -103,7 +105,7 @@ def test_kill_minus_nine_loses_nothing(data, dump, tmp_path):
 
 def test_a_finished_dump_is_left_alone(data, dump, monkeypatch):
     before = (dump / "feats.ark").stat().st_mtime_ns
-    monkeypatch.setattr(feature_extraction, "_compute", None)
+    monkeypatch.setattr(feature_extraction, "compute", None)
     extract_features(data, dump, CONFIG)
     assert (dump / "feats.ark").stat().st_mtime_ns == before
 
@@ -122,13 +124,13 @@ def test_bad_files_are_reported_by_name_and_the_rest_goes_on(data, tmp_path, cap
     lines = [line.split() for line in scp.read_text().splitlines()]
     bad = {"f1-01", "m1-02"}
     scp.write_text("".join(f"{utt} {tmp_path / f'{utt}.wav' if utt in bad else path}\n" for utt, path in lines))
-    failures = extract_features(DataDir.read(tmp_path / "data"), tmp_path / "dump", CONFIG)
+    _, failures = extract_features(DataDir.read(tmp_path / "data"), tmp_path / "dump", CONFIG)
     assert failures.reasons.keys() == bad
     assert "cannot decode" in failures.reasons["f1-01"]
     assert "0 bytes" in failures.reasons["m1-02"]
     assert "skipped f1-01: " in capsys.readouterr().err
     assert {u.utt_id for u in FeatureStore.open(tmp_path / "dump").data} == {u.utt_id for u in data} - bad
-    again = extract_features(DataDir.read(tmp_path / "data"), tmp_path / "dump", CONFIG)
+    _, again = extract_features(DataDir.read(tmp_path / "data"), tmp_path / "dump", CONFIG)
     assert again.reasons == failures.reasons
 
 

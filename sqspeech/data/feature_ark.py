@@ -1,0 +1,104 @@
+"""A Kaldi ark of features that grows, survives any stop, and is put together with others."""
+
+import os
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import kaldiio
+import numpy as np
+from numpy.typing import NDArray
+
+from sqspeech.atomic import write_text
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """Where an ark holds an utterance: its bytes from `start` to `end`, the matrix from `offset`.
+
+    `note` says what was done to make the audio usable, and is empty when nothing was.
+    """
+
+    ark: Path
+    start: int
+    offset: int
+    end: int
+    frames: int
+    note: str = ""
+
+
+class GrowingArk:
+    """`folder`/feats.ark, and `folder`/index with a line for each utterance that the ark holds whole."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.path = folder / "feats.ark"
+        self.entries = read_index(folder)
+        # Only whole lines count, and only matrices that the ark holds whole; the rest is written again.
+        write_text(folder / "index", "".join(_line(utt_id, entry) for utt_id, entry in self.entries.items()))
+        self._index = (folder / "index").open("a", encoding="utf-8")
+        self._ark = self.path.open("ab")
+        self._ark.truncate(max((entry.end for entry in self.entries.values()), default=0))
+        self._ark.seek(0, os.SEEK_END)
+
+    def append(self, utt_id: str, mel: NDArray[np.float32], note: str = "") -> None:
+        """Add the log-mel of an utterance, shape (T, M)."""
+        start = self._ark.tell()
+        kaldiio.save_ark(self._ark, {utt_id: mel})
+        self._ark.flush()
+        entry = Entry(
+            ark=self.path,
+            start=start,
+            offset=start + len(utt_id.encode()) + 1,
+            end=self._ark.tell(),
+            frames=len(mel),
+            note=note,
+        )
+        self._index.write(_line(utt_id, entry))
+        self._index.flush()
+        self.entries[utt_id] = entry
+
+    def close(self) -> None:
+        """Close the files; what was appended stays."""
+        self._index.close()
+        self._ark.close()
+
+
+def read_index(folder: Path) -> dict[str, Entry]:
+    """Return what the growing ark in `folder` holds whole, also while another process appends to it."""
+    ark, index = folder / "feats.ark", folder / "index"
+    if not index.exists() or not ark.exists():
+        return {}
+    lines, size = index.read_text(encoding="utf-8").split("\n")[:-1], ark.stat().st_size
+    entries: dict[str, Entry] = {}
+    for line in lines:
+        utt_id, start, offset, end, frames, note = line.split(" ", maxsplit=5)
+        if int(end) > size:
+            break
+        entries[utt_id] = Entry(
+            ark=ark, start=int(start), offset=int(offset), end=int(end), frames=int(frames), note=note
+        )
+    return entries
+
+
+def concatenate(entries: Mapping[str, Entry], folder: Path) -> dict[str, Entry]:
+    """Write the utterances, in the order given, to an ark with an index in `folder`; return where it holds them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "index").unlink(missing_ok=True)
+    ark, moved = folder / "feats.ark", {}
+    with ExitStack() as stack, ark.open("wb") as target:
+        sources = {path: stack.enter_context(path.open("rb")) for path in {entry.ark for entry in entries.values()}}
+        for utt_id, entry in entries.items():
+            shift = target.tell() - entry.start
+            sources[entry.ark].seek(entry.start)
+            target.write(sources[entry.ark].read(entry.end - entry.start))
+            moved[utt_id] = replace(
+                entry, ark=ark, start=entry.start + shift, offset=entry.offset + shift, end=entry.end + shift
+            )
+    write_text(folder / "index", "".join(_line(utt_id, entry) for utt_id, entry in moved.items()))
+    return moved
+
+
+def _line(utt_id: str, entry: Entry) -> str:
+    return f"{utt_id} {entry.start} {entry.offset} {entry.end} {entry.frames} {entry.note}\n"

@@ -1,0 +1,103 @@
+"""Work for several processes: results in order, few of them waiting, and no end of the run when one dies."""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
+
+# Enough that a long recording does not idle the others, few enough that results never pile up.
+WAITING_PER_JOB = 4
+
+
+def map_in_order[T, R](
+    function: Callable[[T], R],
+    items: Iterable[T],
+    *,
+    jobs: int,
+    initializer: Callable[..., None],
+    initargs: tuple[object, ...] = (),
+    died: Callable[[T], R],
+) -> Iterator[R]:
+    """Yield `function(item)` of each item in order, computed in `jobs` fresh processes.
+
+    At most `jobs` * 4 results are computed ahead. An item on which a process dies (killed for its memory, or by
+    a fault in a decoder) yields `died(item)`; the others are computed again.
+    """
+    remaining, waiting = iter(items), deque[T]()
+    while True:
+        waiting.extend(islice(remaining, 1))
+        if not waiting:
+            return
+        with _pool(jobs, initializer, initargs) as pool:
+            futures = deque(pool.submit(function, item) for item in waiting)
+            try:
+                while waiting:
+                    _fill(pool, function, remaining, waiting, futures, jobs)
+                    result = futures[0].result()
+                    waiting.popleft(), futures.popleft()
+                    yield result
+                continue
+            except BrokenProcessPool:
+                pass
+            finally:
+                # Also when the caller goes away: what is under way is finished, what is queued is not begun.
+                pool.shutdown(cancel_futures=True)
+        # Any of those under way may have been the one. Each gets a process of its own to die in.
+        while waiting:
+            yield _alone(function, waiting.popleft(), initializer, initargs, died)
+
+
+def _fill[T, R](
+    pool: ProcessPoolExecutor,
+    function: Callable[[T], R],
+    remaining: Iterator[T],
+    waiting: deque[T],
+    futures: deque[Future[R]],
+    jobs: int,
+) -> None:
+    for item in islice(remaining, max(0, WAITING_PER_JOB * jobs - len(waiting))):
+        waiting.append(item)
+        futures.append(pool.submit(function, item))
+
+
+def _alone[T, R](
+    function: Callable[[T], R],
+    item: T,
+    initializer: Callable[..., None],
+    initargs: tuple[object, ...],
+    died: Callable[[T], R],
+) -> R:
+    with _pool(1, initializer, initargs) as pool:
+        try:
+            return pool.submit(function, item).result()
+        except BrokenProcessPool:
+            return died(item)
+
+
+def _pool(jobs: int, initializer: Callable[..., None], initargs: tuple[object, ...]) -> ProcessPoolExecutor:
+    # Fresh processes: a fork would copy torch's threads' locks.
+    return ProcessPoolExecutor(
+        jobs,
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=_start,
+        initargs=(initializer, initargs),
+    )
+
+
+def _start(initializer: Callable[..., None], initargs: tuple[object, ...]) -> None:
+    # Ctrl-C reaches the whole group; the parent alone decides what it means. A parent that is killed says nothing.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_follow_parent, daemon=True).start()
+    initializer(*initargs)
+
+
+def _follow_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent:
+        parent.join()
+        os._exit(1)

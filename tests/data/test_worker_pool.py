@@ -1,0 +1,93 @@
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import pytest
+
+from sqspeech.data.worker_pool import WAITING_PER_JOB, map_in_order
+
+
+def nothing() -> None:
+    pass
+
+
+def square(number: int) -> int:
+    if number < 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(0.002 * (number % 3))
+    return number * number
+
+
+def died(number: int) -> str:
+    return f"died of {number}"
+
+
+def run(items, jobs=2):
+    return map_in_order(square, items, jobs=jobs, initializer=nothing, died=died)
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_results_are_in_order(jobs):
+    assert list(run(range(40), jobs)) == [n * n for n in range(40)]
+
+
+def test_few_are_taken_ahead():
+    taken = []
+    results = run(taken.append(n) or n for n in range(1000))
+    for count, _ in enumerate(results, start=1):
+        assert len(taken) <= count + 2 * WAITING_PER_JOB
+        if count == 20:
+            break
+    results.close()
+    assert len(taken) < 40
+
+
+def test_one_that_kills_its_process_costs_no_other():
+    items = [1, 2, -3, 4, 5, -6, *range(7, 30)]
+    assert list(run(items)) == [died(n) if n < 0 else n * n for n in items]
+
+
+def test_an_error_in_the_function_is_raised():
+    with pytest.raises(TypeError):
+        list(run([1, "2"]))
+
+
+def test_workers_end_with_a_parent_that_is_killed(tmp_path):
+    code = """
+    import os, pathlib, sys, time
+    from sqspeech.data.worker_pool import map_in_order
+
+    def work(number):
+        pathlib.Path(sys.argv[1], str(os.getpid())).touch()
+        time.sleep(0.1)
+
+    def nothing(): pass
+
+    if __name__ == "__main__":
+        list(map_in_order(work, range(10_000), jobs=2, initializer=nothing, died=work))
+    """
+    script = tmp_path / "script.py"
+    script.write_text(textwrap.dedent(code))
+    (tmp_path / "pids").mkdir()
+    parent = subprocess.Popen([sys.executable, script, tmp_path / "pids"])
+    deadline = time.monotonic() + 60
+    while len(list((tmp_path / "pids").iterdir())) < 2 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    parent.kill()
+    parent.wait()
+    workers = [int(path.name) for path in (tmp_path / "pids").iterdir()]
+    assert len(workers) == 2
+    while any(map(is_running, workers)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not any(map(is_running, workers))
+
+
+def is_running(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat") as stat:  # noqa: PTH123 (no such path on a system without /proc)
+            return stat.read().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
