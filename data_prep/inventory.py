@@ -50,8 +50,7 @@ class Inventory:
             `data_dir` cannot be written.
         """
         if not any(map(len, self.sets.values())):
-            first = [f"; the first of {len(self.skipped)}, {skip.name}: {skip.reason}" for skip in self.skipped[:1]]
-            raise DataError(f"{data_dir}: no usable recording, so nothing was written{''.join(first)}")
+            raise DataError(f"{data_dir}: no usable recording, so nothing was written{self._first_skip()}")
         for name in names:
             part = self.sets.get(name)
             if part:
@@ -75,6 +74,14 @@ class Inventory:
             most = ", ".join(f"{spk_id} {n}" for spk_id, n in speakers.most_common(3))
             lines.append(f"left out, {reason}: {count} ({most}{', ...' if len(speakers) > 3 else ''})")
         return "\n".join([*lines, *self.remarks]) + "\n"
+
+    def _first_skip(self) -> str:
+        if not self.skipped:
+            return ""
+        first = self.skipped[0]
+        return (
+            f"; the first of {len(self.skipped)}, {first.name}: {': '.join(filter(None, (first.reason, first.detail)))}"
+        )
 
     def _hours(self, part: DataDir) -> float:
         return sum(self.seconds[utterance.utt_id] for utterance in part) / 3600

@@ -206,11 +206,15 @@ def main(
     hold_out: Annotated[
         HoldOut, typer.Option(help="Hold out utterances by hash, or sentences 1 to 24 of every speaker as test.")
     ] = HoldOut.UTTERANCES,
-    dev_share: Annotated[float, typer.Option(min=0.0, max=0.5, help="Share of a speaker's utterances.")] = 0.05,
-    test_share: Annotated[float, typer.Option(min=0.0, max=0.5, help="The same for test; prompts have none.")] = 0.05,
+    dev_share: Annotated[
+        float, typer.Option(min=0.0, max=0.5, help="Share of each speaker's utterances for dev.")
+    ] = 0.05,
+    test_share: Annotated[
+        float, typer.Option(min=0.0, max=0.5, help="The same for test; unused with --hold-out prompts.")
+    ] = 0.05,
     unseen_speakers: Annotated[int, typer.Option(min=0, help="Speakers to put into unseen/ alone.")] = 0,
     extract_to: Annotated[
-        Path | None, typer.Option(help="Folder to unpack an archive into [default: beside the archive].")
+        Path | None, typer.Option(help="Folder to unpack an archive into; beside it if not given.")
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Fail when a recording was left out.")] = False,
 ) -> None:

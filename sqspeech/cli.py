@@ -70,6 +70,35 @@ def features(
 
 
 @app.command()
+def validate(
+    data: Annotated[Path, typer.Argument(metavar="DATA|DUMP", help="A Kaldi data directory, or a dump.")],
+    fix: Annotated[Path | None, typer.Option(metavar="OUT", help="Write a cleaned copy to this new folder.")] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+    report: Annotated[Path | None, typer.Option(metavar="FILE.tsv", help="Write every finding, a line each.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="End with status 1 for warnings, too.")] = False,
+) -> None:
+    """Say everything that is wrong with a data directory and its audio, or with a dump."""
+    from sqspeech.validation.findings import mended, summary, write_tsv
+    from sqspeech.validation.fix import check_free, write_clean
+    from sqspeech.validation.validate import validate as examine
+
+    if fix:
+        check_free(fix)
+    found = examine(data, jobs=jobs)
+    print(*summary(found.findings), found.text(), sep="\n")
+    if report:
+        write_tsv(report, found.findings)
+    if fix:
+        left = write_clean(found, fix)
+        print(f"{fix}: the cleaned copy", *mended(found.findings), sep="\n")
+        if left:
+            print(f"not copied: {', '.join(left)}")
+        found = examine(fix, jobs=jobs)
+        print(*summary(found.findings), found.text(), sep="\n")
+    raise typer.Exit(int(found.failed(strict=strict)))
+
+
+@app.command()
 def train(
     dump: Annotated[Path, typer.Argument(metavar="DUMP", help="The folder that holds the dumps train/ and dev/.")],
     exp: Annotated[Path, typer.Argument(metavar="EXP", help="The experiment directory; continued if it exists.")],

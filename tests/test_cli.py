@@ -17,6 +17,7 @@ from sqspeech import cli
 
 OPTIONS = {
     "features": {"--config", "--set", "--jobs", "--device", "--shard", "--strict"},
+    "validate": {"--fix", "--jobs", "--report", "--strict"},
     "train": {"--config", "--set", "--device"},
     "units": {"--output", "-o", "--format", "--device", "--strict"},
     "convert": {"--to", "--output", "-o", "--device", "--strict"},

@@ -19,9 +19,9 @@ def test_alone_excludes_everyone(tmp_path):
 
 def test_shared_excludes_those_who_want_it_alone(tmp_path):
     path = tmp_path / "lock"
-    with locked(path, shared=True), locked(path, shared=True):
-        with pytest.raises(SqspeechError, match="another run"), locked(path):
-            pass
+    shared = locked(path, shared=True), locked(path, shared=True)
+    with shared[0], shared[1], pytest.raises(SqspeechError, match="another run"), locked(path):
+        pass
 
 
 def test_a_removed_lock_file_excludes_nobody_and_is_made_again(tmp_path):

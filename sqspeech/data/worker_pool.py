@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from itertools import islice
 
 # Enough that a long recording does not idle the others, few enough that results never pile up.
@@ -34,7 +35,8 @@ def map_in_order[T, R](
         if not waiting:
             return
         with _pool(jobs, initializer, initargs) as pool:
-            futures = deque(pool.submit(function, item) for item in waiting)
+            with _deaf_to_interrupts():
+                futures = deque(pool.submit(function, item) for item in waiting)
             try:
                 while waiting:
                     _fill(pool, function, remaining, waiting, futures, jobs)
@@ -74,7 +76,9 @@ def _alone[T, R](
 ) -> R:
     with _pool(1, initializer, initargs) as pool:
         try:
-            return pool.submit(function, item).result()
+            with _deaf_to_interrupts():
+                future = pool.submit(function, item)
+            return future.result()
         except BrokenProcessPool:
             return died(item)
 
@@ -89,9 +93,24 @@ def _pool(jobs: int, initializer: Callable[..., None], initargs: tuple[object, .
     )
 
 
+@contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Let the processes that are started inside ignore Ctrl-C, from their first moment.
+
+    Ctrl-C reaches the whole group, and the parent alone decides what it means.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+
+
 def _start(initializer: Callable[..., None], initargs: tuple[object, ...]) -> None:
-    # Ctrl-C reaches the whole group; the parent alone decides what it means. A parent that is killed says nothing.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A parent that is killed says nothing.
     threading.Thread(target=_follow_parent, daemon=True).start()
     initializer(*initargs)
 

@@ -1,0 +1,129 @@
+"""Read the matrices of a dump in several processes, and measure what their checks need.
+
+It does without torch, because every process imports it.
+"""
+
+import hashlib
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import kaldiio
+import numpy as np
+from numpy.typing import NDArray
+
+from sqspeech import audio
+from sqspeech.data.data_dir import Utterance
+from sqspeech.data.worker_pool import map_in_order
+from sqspeech.errors import DataError
+from sqspeech.progress import track
+from sqspeech.validation.findings import Finding, error
+
+AGAIN = "run stage 2 (features) again into another folder"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """Where the features of an utterance are."""
+
+    utterance: Utterance
+    ark: Path
+    offset: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Matrix:
+    """What was measured of the features of an utterance.
+
+    Attributes
+    ----------
+    n_frames, n_mels
+        The shape.
+    finite
+        Whether it has neither NaN nor infinity.
+    low, high
+        The least and the greatest value.
+    digest
+        Equal for equal matrices.
+    n_samples, sample_rate
+        Of the audio, as its header has it; None where there is no audio any more.
+    """
+
+    entry: Entry
+    n_frames: int
+    n_mels: int
+    finite: bool
+    low: float
+    high: float
+    digest: bytes
+    n_samples: int | None
+    sample_rate: int | None
+
+
+def read_matrix(entry: Entry) -> NDArray[np.float32]:
+    """Return features, shape (T, M).
+
+    Raises
+    ------
+    DataError
+        There is no whole binary matrix of float32 at that place.
+    """
+    try:
+        with entry.ark.open("rb") as file:
+            file.seek(entry.offset)
+            head = file.read(15)
+    except OSError as fault:
+        raise DataError(f"{entry.ark}: {fault.strerror or fault}") from None
+    # Looked at first, because kaldiio unpickles what says that it is a pickle, and allocates whatever size is stated.
+    if len(head) < 15 or head[:5] != b"\0BFM ":
+        raise DataError(f"{entry.ark}:{entry.offset}: no binary matrix of float32 begins here")
+    rows, columns = struct.unpack("<xixi", head[5:])
+    left = entry.ark.stat().st_size - entry.offset - len(head)
+    if not 0 < 4 * rows * columns <= left or rows < 0:
+        raise DataError(f"{entry.ark}:{entry.offset}: {rows} frames of {columns} values, but {left} bytes follow")
+    return np.array(kaldiio.load_mat(f"{entry.ark}:{entry.offset}"))
+
+
+def measure(entries: Sequence[Entry], jobs: int) -> list[Matrix | Finding]:
+    """Return the measurements of the features, in order, or why they cannot be read."""
+    results = map_in_order(_examine, entries, jobs=jobs, initializer=_start, died=_died)
+    return list(track(results, "features", len(entries)))
+
+
+def _start() -> None:
+    pass
+
+
+def _died(entry: Entry) -> Matrix | Finding:
+    detail = "the process that read it died"
+    return error("features that cannot be read", entry.utterance.utt_id, detail, AGAIN)
+
+
+def _examine(entry: Entry) -> Matrix | Finding:
+    try:
+        matrix = read_matrix(entry)
+    except DataError as fault:
+        return error("features that cannot be read", entry.utterance.utt_id, str(fault), AGAIN)
+    n_samples, sample_rate = _audio_length(entry.utterance)
+    finite = bool(np.isfinite(matrix).all())
+    return Matrix(
+        entry=entry,
+        n_frames=matrix.shape[0],
+        n_mels=matrix.shape[1],
+        finite=finite,
+        low=float(matrix.min()) if finite else np.nan,
+        high=float(matrix.max()) if finite else np.nan,
+        digest=hashlib.blake2b(matrix.tobytes(), digest_size=16).digest(),
+        n_samples=n_samples,
+        sample_rate=sample_rate,
+    )
+
+
+def _audio_length(utterance: Utterance) -> tuple[int, int] | tuple[None, None]:
+    try:
+        info = audio.probe(utterance.path)
+    except (DataError, OSError):
+        return None, None
+    end = info.n_samples if utterance.end is None else min(round(utterance.end * info.sample_rate), info.n_samples)
+    return end - round(utterance.start * info.sample_rate), info.sample_rate
