@@ -10,7 +10,7 @@ import platform
 import re
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -83,6 +83,18 @@ def timed(run: Callable[[], Any], device: str) -> float:
     if device == "cuda":
         torch.cuda.synchronize()
     return time.perf_counter() - start
+
+
+def cpu_seconds(rounds: int, sides: dict[str, tuple[Callable[[Any], Any], Sequence[Any]]]) -> dict[str, float]:
+    """Call each function with its items, in turn with the others; the least CPU time of a turn."""
+    turns: dict[str, list[float]] = {name: [] for name in sides}
+    for _ in range(rounds):
+        for name, (function, items) in sides.items():
+            start = time.process_time()
+            for item in items:
+                function(item)
+            turns[name].append(time.process_time() - start)
+    return {name: min(seconds) for name, seconds in turns.items()}
 
 
 def peak_bytes(device: str) -> int:

@@ -6,7 +6,8 @@
   whoever validates on that chooses the model by the recordings that judge it;
 - `test`: the recordings to find units in;
 - `mse`: train/parallel/voice, on which reconstruction is measured;
-- `synthesis_<voice>`: the test utterances to be converted into that voice, where there is a list of them.
+- `synthesis_<voice>`: the test utterances to be converted into that voice, where there is a list of them;
+- `conversion`: all of these, or where there is no list the longest test utterances of each speaker.
 
 Without `--lists`, train is all of train/unit and train/voice, cut from the first onset to the last offset where
 vads.txt has the recording, and test is all of test.
@@ -32,7 +33,9 @@ TRAIN = ("train/unit", "train/voice")
 TEST = ("test",)
 MSE = ("train/parallel/voice",)
 # For a run after that of another language or with other lists.
-SETS = ("train", "dev", "test", "mse", "synthesis_V001", "synthesis_V002")
+SETS = ("train", "dev", "test", "mse", "conversion", "synthesis_V001", "synthesis_V002")
+# Of each of the 24 test speakers of English: in all about as many as the published list has, 193.
+LONGEST = 8
 SAMPLE_RATE = 16000
 # Seconds that a listed end may lie behind the real one.
 ROUNDING = 0.01
@@ -74,6 +77,7 @@ def prepare(
     _split([usable[row] for row in wanted.train if row in usable], dev_share, inventory)
     parts = {"test": [usable[row] for row in wanted.test if row in usable]}
     parts["mse"] = [usable[row] for row in mse if row in usable]
+    parts["conversion"] = _to_convert(parts["test"], wanted.synthesis, inventory.seconds)
     for voice, utt_ids in wanted.synthesis.items():
         parts[f"synthesis_{voice}"] = [utterance for utterance in parts["test"] if utterance.utt_id in utt_ids]
     inventory.sets.update({name: DataDir(tuple(part)) for name, part in parts.items() if part})
@@ -187,6 +191,18 @@ def _split(training: list[Utterance], dev_share: float, inventory: Inventory) ->
         names.update(assign(utt_ids, Shares(dev=dev_share, test=0.0)))
     sets = DataDir(tuple(training)).split(lambda utterance: names[utterance.utt_id])
     inventory.sets.update({name: sets[name] for name in ("train", "dev") if name in sets})
+
+
+def _to_convert(
+    test: Iterable[Utterance], synthesis: Mapping[str, frozenset[str]], seconds: Mapping[str, float]
+) -> list[Utterance]:
+    """Return what of `test` has a target voice, or where nothing has one the longest utterances of each speaker."""
+    if synthesis:
+        return [utterance for utterance in test if any(utterance.utt_id in ids for ids in synthesis.values())]
+    by_speaker: dict[str, list[Utterance]] = {}
+    for utterance in sorted(test, key=lambda u: (-seconds[u.utt_id], u.utt_id)):
+        by_speaker.setdefault(utterance.spk_id, []).append(utterance)
+    return [utterance for utterances in by_speaker.values() for utterance in utterances[:LONGEST]]
 
 
 def main(

@@ -34,7 +34,7 @@ def map_in_order[T, R](
         waiting.extend(islice(remaining, 1))
         if not waiting:
             return
-        with _pool(jobs, initializer, initargs) as pool:
+        with _pool(function, jobs, initializer, initargs) as pool:
             with _deaf_to_interrupts():
                 futures = deque(pool.submit(function, item) for item in waiting)
             try:
@@ -74,7 +74,7 @@ def _alone[T, R](
     initargs: tuple[object, ...],
     died: Callable[[T], R],
 ) -> R:
-    with _pool(1, initializer, initargs) as pool:
+    with _pool(function, 1, initializer, initargs) as pool:
         try:
             with _deaf_to_interrupts():
                 future = pool.submit(function, item)
@@ -83,11 +83,16 @@ def _alone[T, R](
             return died(item)
 
 
-def _pool(jobs: int, initializer: Callable[..., None], initargs: tuple[object, ...]) -> ProcessPoolExecutor:
-    # Fresh processes: a fork would copy torch's threads' locks.
+def _pool(
+    function: Callable[..., object], jobs: int, initializer: Callable[..., None], initargs: tuple[object, ...]
+) -> ProcessPoolExecutor:
+    # A fork of this process would copy the locks of torch's threads. The fork server has no threads: it imports what
+    # the function needs once, which takes seconds for torch, and each process starts as a copy of it.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([function.__module__])
     return ProcessPoolExecutor(
         jobs,
-        mp_context=multiprocessing.get_context("spawn"),
+        mp_context=context,
         initializer=_start,
         initargs=(initializer, initargs),
     )

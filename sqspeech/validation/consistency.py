@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from sqspeech.data.data_dir import Utterance
@@ -158,13 +159,15 @@ def _unused_recordings(tables: Tables) -> Iterator[Finding]:
 
 
 def _speaker_order(tables: Tables) -> Iterator[Finding]:
-    last = ("", "")
-    for utt_id, spk_id in tables.utt2spk.rows.items():
-        if spk_id < last[1]:
-            detail = f"of {spk_id} sorts behind {last[0]} of {last[1]}"
-            fix = "begin each utterance id with its speaker's id and a hyphen"
-            yield error("utterances that sort unlike their speakers", utt_id, detail, fix, Mending.MENDED)
-        last = max(last, (utt_id, spk_id), key=lambda pair: pair[1])
+    rows = list(tables.utt2spk.rows.items())
+    behind = [other for one, other in pairwise(rows) if other[1] < one[1]]
+    if not behind:
+        return
+    without = [(utt_id, spk_id) for utt_id, spk_id in rows if not utt_id.startswith(spk_id)]
+    for utt_id, spk_id in without or behind:
+        detail = f"the id and its speaker's, {spk_id}, sort differently"
+        fix = "begin each utterance id with its speaker's id and a hyphen"
+        yield error("utterances that sort unlike their speakers", utt_id, detail, fix, Mending.MENDED)
 
 
 def _spk2utt(tables: Tables) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from sqspeech.audio import SUFFIXES
 from sqspeech.data.data_dir import DataDir, Utterance, write_table
 from sqspeech.data.feature_ark import GrowingArk
 from sqspeech.data.feature_extraction import NOTES_NAME, SKIPPED_NAME
@@ -43,7 +44,7 @@ def write_clean(report: Report, out: Path) -> list[str]:
     Returns
     -------
     left
-        The names of the other files in the folder, which are not copied.
+        The names of the other files in the folder but for audio, which are not copied.
 
     Raises
     ------
@@ -64,9 +65,8 @@ def write_clean(report: Report, out: Path) -> list[str]:
         if is_dump(report.path):
             _write_features(report, names, folder, out)
     copied = COPIED | COPIED_OF_DUMP if is_dump(report.path) else COPIED
-    tables = (file for file in sorted(report.path.iterdir()) if file.is_file() and file.name not in copied)
-    audio = {utterance.path.name for utterance in report.utterances}
-    return [file.name for file in tables if file.name not in audio]
+    files = [file for file in sorted(report.path.iterdir()) if file.is_file() and file.suffix.lower() not in SUFFIXES]
+    return [file.name for file in files if file.name not in copied]
 
 
 def _names(report: Report) -> dict[str, str]:

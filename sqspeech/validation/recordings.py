@@ -19,9 +19,10 @@ from sqspeech.progress import track
 from sqspeech.validation.findings import Finding, error
 
 BLOCK = 1 << 16
-# Clipped is where CLIPPED_RUN neighbouring samples of a channel lie within three steps of 16 bits of full scale. A
-# sine that just reaches full scale stays there as long only below 24 Hz at 16 kHz, and below 72 Hz at 48 kHz.
-FULL_SCALE, CLIPPED_RUN = 0.9999, 4
+# Clipped is where CLIPPED_RUN neighbouring samples of a channel lie within three steps of 16 bits of full scale. Speech
+# whose peak is scaled to full scale has one such sample there; a sine stays there for three only when it is below 36 Hz
+# at 16 kHz, or 108 Hz at 48 kHz.
+FULL_SCALE, CLIPPED_RUN = 0.9999, 3
 # Seconds by which a segment may end behind its recording, as Kaldi's extract-segments has it.
 MAX_OVERSHOOT = 0.5
 # Longer data than this stands in the headers of recordings that were streamed, whose length was not known.

@@ -83,9 +83,8 @@ def test_an_earlier_set_that_cannot_be_removed_is_an_error(inventory, tmp_path):
 def test_nothing_usable_is_one_line_and_writes_nothing(tmp_path):
     inventory = Inventory()
     inventory.skip("a1", "a", "empty", "0 bytes")
-    with pytest.raises(
-        DataError, match=r"no usable recording, so nothing was written; the first of 1, a1: empty: 0 bytes$"
-    ):
+    told = r"no usable recording, so nothing was written; the first of 1, a1: empty: 0 bytes$"
+    with pytest.raises(DataError, match=told):
         inventory.write(tmp_path / "data", NAMES)
     with pytest.raises(DataError, match=r"no usable recording, so nothing was written$"):
         Inventory().write(tmp_path / "data", NAMES)

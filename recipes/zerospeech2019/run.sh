@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# ZeroSpeech 2019, "TTS without T": prepare a language, train, find units, convert, measure, report.
+# The corpus is licensed: stage 0 says how to get it. Where you have it already, give --corpus DIR.
+# --config names a file in conf/; --language is english or surprise; --lists is a folder of published lists;
+# --jobs is the number of processes, --device is auto, cpu or cuda.
+cd "$(dirname "$0")" || exit
+config=published corpus=downloads/2019 language=english lists='' jobs=4 device=auto
+. ../stages.sh
+conf=conf/$config.yaml data=data/$language dump=dump/$language/$config exp=exp/$language/$config
+# The target voices of the challenge: `voices` names the array of the language.
+# shellcheck disable=SC2034
+english=(V001 V002) surprise=(V001) voices="${language}[@]"
+
+run_stage 0 "Download" python -m data_prep.download zerospeech2019 --corpus "$corpus"
+run_stage 1 "Data preparation" python -m data_prep.zerospeech2019 "$corpus" "$data" --language "$language" \
+  ${lists:+--lists "$lists"}
+run_stage 2 "Features (train)" sqspeech features "$data/train" "$dump/train" --config "$conf" \
+  --jobs "$jobs" --device "$device"
+run_stage 2 "Features (dev)" sqspeech features "$data/dev" "$dump/dev" --config "$conf" \
+  --jobs "$jobs" --device "$device"
+run_stage 3 "Training" sqspeech train "$dump" "$exp" --config "$conf" --device "$device"
+run_stage 4 "Units" sqspeech units "$exp/best.ckpt" "$data/test" -o "$exp/units.txt" --device "$device"
+run_stage 5 "Conversion" sqspeech convert "$exp/best.ckpt" "$data/conversion" "${!voices/#/--to=}" \
+  -o "$exp/conversion" --device "$device"
+run_stage 6 "Evaluation" sqspeech evaluate "$exp/best.ckpt" "$data/mse" -o "$exp/metrics.json" --device "$device"
+run_stage 7 "Report" sqspeech report "$exp" -o "$exp/report.html"
