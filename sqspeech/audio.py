@@ -1,6 +1,7 @@
 """Read any audio as mono float32, resample it, and write it."""
 
 import io
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from numpy.typing import NDArray
 from sqspeech.atomic import atomic_path
 from sqspeech.errors import DataError
 
+# What programs that write to a pipe state, since they cannot know it, is at least this.
+UNKNOWN_LENGTH = 0x7FFF0000
+SHORTENED = re.compile(r"^ *(?:data|SSND) : (?P<stated>\d+) \(should be (?P<there>\d+)\)", re.MULTILINE)
 SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif"})
 
 
@@ -41,6 +45,7 @@ def probe(path: Path | str) -> AudioInfo:
     _check_file(path)
     try:
         with soundfile.SoundFile(path) as file:
+            _check_whole(path, file)
             info = AudioInfo(sample_rate=file.samplerate, channels=file.channels, n_samples=file.frames)
     except soundfile.LibsndfileError as error:
         raise _undecodable(path, error) from error
@@ -92,6 +97,15 @@ def _check_file(path: Path) -> None:
         raise DataError(f"{path}: the file is empty (0 bytes); fetch or record it again")
 
 
+def _check_whole(path: Path, file: soundfile.SoundFile) -> None:
+    # libsndfile takes a truncated WAV or AIFF as a shorter one and says so in its log alone.
+    found = SHORTENED.search(file.extra_info)
+    if found and int(found["there"]) < int(found["stated"]) < UNKNOWN_LENGTH:
+        raise DataError(
+            f"{path}: truncated, {found['there']} of {found['stated']} bytes of audio; fetch or record it again"
+        )
+
+
 def _undecodable(path: Path, error: soundfile.LibsndfileError) -> DataError:
     reason = error.error_string.rstrip(".")
     return DataError(f"{path}: cannot decode ({reason}); it is damaged or no audio file")
@@ -100,6 +114,7 @@ def _undecodable(path: Path, error: soundfile.LibsndfileError) -> DataError:
 def _decode(path: Path, start: float, end: float | None) -> tuple[NDArray[np.float32], int]:
     try:
         with soundfile.SoundFile(path) as file:
+            _check_whole(path, file)
             first = round(start * file.samplerate)
             last = file.frames if end is None else min(round(end * file.samplerate), file.frames)
             if first >= last:

@@ -63,7 +63,7 @@ def features(
     )
     # What is wrong with the whole is seen when the shards are put together.
     failures.check(1 if part else done, strict=strict)
-    mended = f", {len(failures.notes)} used with a note" if failures.notes else ""
+    mended = f", {len(failures.notes)} used with a note, see {dump / 'notes'}" if failures.notes else ""
     print(f"{dump}: features of {done} utterances, {len(failures.reasons)} skipped{mended}")
     if shard:
         print("when all shards are done, the same command without --shard puts them together")

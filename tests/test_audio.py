@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pytest
 import soundfile
@@ -81,3 +83,29 @@ def test_an_unwritable_folder_is_named(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(SqspeechError, match="cannot write"):
         audio.write(tmp_path / "file/a.wav", TONE, 16000)
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac", ".aiff"])
+@pytest.mark.parametrize("look", [audio.probe, audio.read])
+def test_truncated(tmp_path, suffix, look):
+    path = tmp_path / f"a{suffix}"
+    soundfile.write(path, np.random.default_rng(0).uniform(-0.5, 0.5, 48000), 16000)
+    look(path)
+    os.truncate(path, path.stat().st_size * 2 // 3)
+    if look is audio.probe and suffix == ".flac":
+        assert look(path).n_samples == 48000, "the header is all it reads"
+    else:
+        with pytest.raises(DataError, match=r"a\.\w+: (truncated, \d+ of 96\d+ bytes|cannot decode)"):
+            look(path)
+
+
+@pytest.mark.parametrize("stated", [0xFFFFFFFF, 0x7FFFF000])
+def test_a_length_that_was_not_known_when_it_was_written(tmp_path, stated):
+    """ffmpeg and sox state such lengths when they write WAV to a pipe."""
+    path = tmp_path / "a.wav"
+    soundfile.write(path, np.linspace(-0.5, 0.5, 1000), 16000)
+    content = bytearray(path.read_bytes())
+    at = content.index(b"data") + 4
+    content[at : at + 4] = stated.to_bytes(4, "little")
+    path.write_bytes(content)
+    assert len(audio.read(path)[0]) == 1000

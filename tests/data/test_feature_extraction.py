@@ -108,7 +108,7 @@ def test_shards_in_processes_of_their_own_make_the_same_bytes(data, whole, tmp_p
     last = start(data, dump, "--jobs", 2)
     out, err = last.communicate()
     assert last.returncode == 0, err
-    assert "features of 23 utterances, 1 skipped, 1 used with a note" in out
+    assert "features of 23 utterances, 1 skipped, 1 used with a note, see " in out
     assert_same(dump, whole)
 
 
