@@ -5,13 +5,11 @@ Afterwards `NAME.sha256` holds the digest, size and modification time of what wa
 not hash it again. `NAME.lock` keeps two runs apart.
 """
 
-import fcntl
 import hashlib
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
@@ -20,6 +18,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from data_prep.http_range import CHUNK, InterruptedTransferError, Source, beside, receive, size_of
 from sqspeech.atomic import write_text
 from sqspeech.errors import SqspeechError
+from sqspeech.lock import locked
 
 ATTEMPTS = 6
 LONGEST_WAIT = 300.0
@@ -47,7 +46,7 @@ def fetch(source: Source, path: Path, wait: Callable[[float], None] = time.sleep
         return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(path), _bar() as bar:
+        with locked(beside(path, ".lock")), _bar() as bar:
             if not path.exists():
                 _receive_all(source, path, bar, wait)
             _verify(source, path, bar)
@@ -55,16 +54,6 @@ def fetch(source: Source, path: Path, wait: Callable[[float], None] = time.sleep
         raise SqspeechError(
             f"{path}: cannot write ({error.strerror or error}); free some space or choose another folder with --cache"
         ) from error
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with beside(path, ".lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise SqspeechError(f"{path}: another run is fetching it; wait until that one has ended") from None
-        yield
 
 
 def _bar() -> Progress:

@@ -323,7 +323,7 @@ def test_a_run_that_is_stopped_midway_is_continued_by_the_next(server, path, par
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
         while process.poll() is None and not (part.exists() and part.stat().st_size > 1_000_000):
             time.sleep(0.01)
-        fails(replace(source), path, "another run is fetching it")
+        fails(replace(source), path, "another run is writing here")
         process.send_signal(stop)
     assert process.returncode == -stop
     kept = part.stat().st_size

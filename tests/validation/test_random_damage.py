@@ -62,7 +62,7 @@ def damaged(draw: st.DrawFn, content: bytes) -> bytes:
     return b"\n".join(lines)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(draw=st.data(), segmented=st.booleans())
 def test_damaged_tables(tmp_path_factory, sound_corpus, draw, segmented):
     folder = tmp_path_factory.mktemp("damaged")
