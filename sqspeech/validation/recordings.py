@@ -4,7 +4,6 @@ It does without torch, because every process imports it.
 """
 
 import hashlib
-import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +12,10 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from sqspeech import audio
 from sqspeech.data.data_dir import Utterance
 from sqspeech.data.worker_pool import map_in_order
+from sqspeech.errors import DataError
 from sqspeech.progress import track
 from sqspeech.validation.findings import Finding, error
 
@@ -25,8 +26,6 @@ BLOCK = 1 << 16
 FULL_SCALE, CLIPPED_RUN = 0.9999, 3
 # Seconds by which a segment may end behind its recording, as Kaldi's extract-segments has it.
 MAX_OVERSHOOT = 0.5
-# Longer data than this stands in the headers of recordings that were streamed, whose length was not known.
-LARGEST_CHUNK = 0x7FFF0000
 AGAIN = "fetch or record it again, or leave it out"
 
 
@@ -95,11 +94,12 @@ def _died(recording: Recording) -> list[Sound | Finding]:
 
 def _examine(recording: Recording) -> list[Sound | Finding]:
     try:
-        file = _open(recording.path)
+        with _open(recording.path) as file:
+            _check_whole(recording.path, file)
+            return [_examine_part(file, utterance) for utterance in recording.utterances]
     except _DamageError as damage:
-        return [error(damage.args[0], u.utt_id, *damage.args[1:]) for u in recording.utterances]
-    with file:
-        return [_examine_part(file, utterance) for utterance in recording.utterances]
+        kind, detail, fix = damage.args
+        return [error(kind, utterance.utt_id, detail, fix) for utterance in recording.utterances]
 
 
 def _open(path: Path) -> soundfile.SoundFile:
@@ -108,29 +108,20 @@ def _open(path: Path) -> soundfile.SoundFile:
             raise _DamageError("missing audio file", f"no file {path}", "fetch it, or mend its path in wav.scp")
         if path.stat().st_size == 0:
             raise _DamageError("empty audio file", f"{path} has 0 bytes", AGAIN)
-        lost = _lost_bytes(path)
-        file = soundfile.SoundFile(path)
+        return soundfile.SoundFile(path)
     except (OSError, RuntimeError, ValueError) as fault:
         reason = getattr(fault, "error_string", str(fault)).rstrip(".")
         raise _DamageError("undecodable audio", f"{path}: {reason}", "check that it is audio; else fetch it") from None
-    if lost or not file.frames:
-        file.close()
-        if lost:
-            raise _DamageError("truncated audio", f"{path}: the last {lost} bytes are missing", AGAIN)
+
+
+def _check_whole(path: Path, file: soundfile.SoundFile) -> None:
+    if not file.frames:
         raise _DamageError("audio without samples", f"{path}: nothing but a header", AGAIN)
-    return file
-
-
-def _lost_bytes(path: Path) -> int:
-    """Return how many bytes a WAV or AIFF file's header promises beyond its end; libsndfile does not mind them."""
-    with path.open("rb") as file:
-        order = {b"RIFF": "<I", b"FORM": ">I"}.get(file.read(12)[:4])
-        while order and len(head := file.read(8)) == 8:
-            (size,) = struct.unpack(order, head[4:])
-            if head[:4] in (b"data", b"SSND"):
-                return 0 if size > LARGEST_CHUNK else max(0, file.tell() + size - path.stat().st_size)
-            file.seek(size + size % 2, 1)
-    return 0
+    try:
+        audio.probe(path)
+    except DataError as fault:
+        # What is there, can be decoded and has samples, can only be truncated.
+        raise _DamageError("truncated audio", str(fault), AGAIN) from None
 
 
 def _examine_part(file: soundfile.SoundFile, utterance: Utterance) -> Sound | Finding:
