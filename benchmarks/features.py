@@ -8,12 +8,13 @@ machine only ever adds to one.
 
 import json
 import os
-import resource
 import statistics
+import threading
 import time
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from itertools import batched
 from multiprocessing import get_context
@@ -25,7 +26,7 @@ import librosa
 import numpy as np
 import torch
 import typer
-from measuring import cpu_seconds, describe_machine, in_own_process, peak_bytes, print_table, timed
+from measuring import cpu_seconds, descendants, describe_machine, in_own_process, peak_bytes, print_table, timed
 from speech import RATE, Recordings, Samples, corpus, recorded, short_corpus, synthesised, write_recordings
 
 from data_prep.command import run
@@ -41,16 +42,10 @@ TARGETS = {"ratio_per_core": 1.6, "scaling_2_jobs": 1.7}
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """What `extract_features` took: seconds on the clock and of the CPU, and the bytes of a process at its peak.
-
-    A worker's peak is the largest of them or, if that is more, what the parent held when it started them.
-    """
+    """The seconds that an extraction took: on the clock, and of the CPU in the process that called for it."""
 
     wall: float
-    cpu_parent: float
-    cpu_workers: float
-    rss_parent: int
-    rss_worker: int
+    cpu: float
 
 
 def librosa_log_mel(samples: Samples) -> Samples:
@@ -68,7 +63,8 @@ def librosa_log_mel(samples: Samples) -> Samples:
         power=1,
         pad_mode="reflect",
     )
-    return (librosa.amplitude_to_db(mel, top_db=80) / 80 + 1).T
+    log_mel: Samples = librosa.amplitude_to_db(mel, top_db=80) / 80 + 1
+    return log_mel.T
 
 
 def librosa_features(path: Path) -> Samples:
@@ -122,67 +118,60 @@ def shares(name: str, decode: float, resample: float, transform: float, seconds:
 def extract(utterances: list[Utterance], jobs: int, device: str = "cpu") -> Run:
     """Extract the features of the utterances, all of which must have some, into a folder that is then removed."""
     with TemporaryDirectory() as folder:
-        start = time.perf_counter()
+        wall, cpu = time.perf_counter(), time.process_time()
         done, failures = extract_features(
             DataDir(tuple(utterances)), Path(folder, "dump"), LogMelConfig(), jobs=jobs, device=torch.device(device)
         )
-        wall = time.perf_counter() - start
+        run = Run(wall=time.perf_counter() - wall, cpu=time.process_time() - cpu)
     if done < len(utterances):
         raise SqspeechError(f"{len(utterances) - done} utterances have no features: {failures.reasons}")
-    parent, workers = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
-    return Run(
-        wall=wall,
-        cpu_parent=parent.ru_utime + parent.ru_stime,
-        cpu_workers=workers.ru_utime + workers.ru_stime,
-        rss_parent=peak_bytes("cpu"),
-        rss_worker=1024 * workers.ru_maxrss,
-    )
+    return run
+
+
+def measure_startup(paths: Sequence[Path]) -> dict[str, float]:
+    """Return what it takes to begin: the time of a corpus of four utterances in a new process."""
+    one, two = (in_own_process(extract, corpus(paths[:1], 4), jobs, **ONE_THREAD).wall for jobs in (1, 2))
+    return {"startup_1_job_s": one, "startup_ratio": two / one}
 
 
 def measure_scaling(recordings: Recordings, repeats: int, rounds: int) -> dict[str, float]:
     """Return what two jobs bring, the start-up taken off, and what two processes that share nothing would.
 
-    The start-up is the time of a corpus of four utterances.
+    All are copies of a server that is running. What else there is to start is the time of four utterances.
     """
-    corpora = {"long": corpus(recordings.flac_16k, repeats), "start": corpus(recordings.flac_16k[:1], 4)}
+    paths = recordings.flac_16k
+    corpora = {"start": corpus(paths[:1], 4), "long": corpus(paths, repeats)}
     runs: dict[tuple[str, int], list[Run]] = {(name, jobs): [] for name in corpora for jobs in (1, 2)}
     apart: dict[int, list[float]] = {1: [], 2: []}
+    extract(corpora["start"], 1)
     for number in range(rounds):
         print(f"two jobs beside one, round {number + 1} of {rounds}", flush=True)
         for name, jobs in runs:
-            runs[name, jobs].append(in_own_process(extract, corpora[name], jobs, **ONE_THREAD))
-        for processes, seconds in apart.items():
-            half = (processes, recordings.flac_16k, max(1, repeats // 2))
-            seconds.append(in_own_process(seconds_at_once, *half, **ONE_THREAD))
-    start, long = ({jobs: least(runs[name, jobs]) for jobs in (1, 2)} for name in ("start", "long"))
-    steady = {jobs: long[jobs].wall - start[jobs].wall for jobs in (1, 2)}
-    parent, workers = long[2].cpu_parent - start[2].cpu_parent, long[2].cpu_workers - start[2].cpu_workers
+            runs[name, jobs].append(extract(corpora[name], jobs))
+        for count, seconds in apart.items():
+            seconds.append(seconds_at_once(count, paths, max(1, repeats // 2)))
+    wall = {key: min(run.wall for run in found) for key, found in runs.items()}
+    steady = {jobs: wall["long", jobs] - wall["start", jobs] for jobs in (1, 2)}
     scaling, ceiling = steady[1] / steady[2], 2 * min(apart[1]) / min(apart[2])
-    seconds_read = repeats * recordings.seconds - 4 * audio.probe(recordings.flac_16k[0]).seconds
+    read = repeats * recordings.seconds - 4 * audio.probe(paths[0]).seconds
     return {
         "scaling_2_jobs": scaling,
         "scaling_ceiling": ceiling,
         "scaling_to_ceiling": scaling / ceiling,
-        "scaling_with_startup": long[1].wall / long[2].wall,
-        "startup_1_job_s": start[1].wall,
-        "startup_ratio": start[2].wall / start[1].wall,
-        "parent_cpu_share": parent / (parent + workers),
-        "xrt_1_job": seconds_read / steady[1],
-        "xrt_2_jobs": seconds_read / steady[2],
+        "parent_busy_2_jobs": min(run.cpu / run.wall for run in runs["long", 2]),
+        "xrt_1_job": read / steady[1],
+        "xrt_2_jobs": read / steady[2],
     }
 
 
-def least(runs: Sequence[Run]) -> Run:
-    """Return the least of each figure."""
-    return Run(**{field: min(asdict(run)[field] for run in runs) for field in asdict(runs[0])})
-
-
 def seconds_at_once(count: int, paths: Sequence[Path], repeats: int) -> float:
-    with ProcessPoolExecutor(count, mp_context=get_context("spawn")) as pool:
+    """Return the time of the slowest of `count` processes, each of which makes all the features."""
+    with ProcessPoolExecutor(count, mp_context=get_context("forkserver")) as pool:
         return max(pool.map(seconds_alone, [paths] * count, [repeats] * count))
 
 
 def seconds_alone(paths: Sequence[Path], repeats: int) -> float:
+    torch.set_num_threads(1)
     log_mel = LogMel()
     our_features(log_mel, paths[0])
     start = time.perf_counter()
@@ -194,15 +183,36 @@ def seconds_alone(paths: Sequence[Path], repeats: int) -> float:
 def measure_memory(recordings: Recordings, count: int) -> dict[str, float]:
     """Return the peak memory for `count` short utterances and for ten times as many, with two jobs."""
     small, large = (
-        in_own_process(extract, short_corpus(recordings.flac_16k, n), 2, **ONE_THREAD) for n in (count, 10 * count)
+        in_own_process(peaks, short_corpus(recordings.flac_16k, number), **ONE_THREAD) for number in (count, 10 * count)
     )
     return {
-        "rss_parent_mb_small": small.rss_parent / 1e6,
-        "rss_parent_mb_large": large.rss_parent / 1e6,
-        "rss_parent_kb_per_utterance": (large.rss_parent - small.rss_parent) / 1e3 / (9 * count),
-        "rss_worker_mb_small": small.rss_worker / 1e6,
-        "rss_worker_mb_large": large.rss_worker / 1e6,
+        "rss_parent_mb_small": small[0] / 1e6,
+        "rss_parent_mb_large": large[0] / 1e6,
+        "rss_parent_kb_per_utterance": (large[0] - small[0]) / 1e3 / (9 * count),
+        "rss_worker_mb_small": small[1] / 1e6,
+        "rss_worker_mb_large": large[1] / 1e6,
     }
+
+
+def peaks(utterances: list[Utterance]) -> tuple[int, int]:
+    """Return the peak bytes of this process and of the largest below it, the pages counted that they share."""
+    done = threading.Event()
+    with ThreadPoolExecutor(1) as watch:
+        below = watch.submit(highest_below, os.getpid(), done)
+        try:
+            extract(utterances, 2)
+        finally:
+            done.set()
+        return peak_bytes("cpu"), below.result()
+
+
+def highest_below(pid: int, done: threading.Event) -> int:
+    highest = 0
+    while not done.wait(0.1):
+        for process in descendants(pid):
+            with suppress(OSError, AssertionError):  # it has ended, or is ending and says no more
+                highest = max(highest, peak_bytes("cpu", process))
+    return highest
 
 
 def measure_device(recordings: Recordings, device: str, repeats: int) -> dict[str, float]:
@@ -264,7 +274,8 @@ def main(
             flush=True,
         )
         figures = in_own_process(measure_per_core, recordings, rounds, **ONE_THREAD)
-        figures |= measure_scaling(recordings, repeats, rounds)
+        figures |= measure_startup(recordings.flac_16k)
+        figures |= in_own_process(measure_scaling, recordings, repeats, rounds, **ONE_THREAD)
         print(f"memory: {utterances} and {10 * utterances} utterances", flush=True)
         figures |= measure_memory(recordings, utterances)
         if device != "cpu":

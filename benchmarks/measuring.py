@@ -97,12 +97,23 @@ def cpu_seconds(rounds: int, sides: dict[str, tuple[Callable[[Any], Any], Sequen
     return {name: min(seconds) for name, seconds in turns.items()}
 
 
-def peak_bytes(device: str) -> int:
+def peak_bytes(device: str, pid: int | None = None) -> int:
+    """Return the most that this process, or the one with this id, has held so far."""
     if device == "cuda":
         return torch.cuda.max_memory_allocated()
-    found = re.search(r"^VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text(), re.MULTILINE)
+    found = re.search(r"^VmHWM:\s+(\d+) kB", Path(f"/proc/{pid or 'self'}/status").read_text(), re.MULTILINE)
     assert found
     return int(found[1]) * 1024
+
+
+def descendants(pid: int) -> list[int]:
+    """Return the ids of the processes that this one has started, and of those that they have, and so on."""
+    try:
+        lists = [file.read_text() for file in Path(f"/proc/{pid}/task").glob("*/children")]
+    except OSError:  # it has ended
+        return []
+    children = [int(child) for text in lists for child in text.split()]
+    return [*children, *(process for child in children for process in descendants(child))]
 
 
 def reset_peak(device: str) -> int:

@@ -92,7 +92,9 @@ class DataDir:
         DataError
             A file is missing, unsorted, malformed, or disagrees with another one; the line is named.
         """
-        recordings = {rec: _audio_path(path, rec, value) for rec, value in read_table(path / "wav.scp").items()}
+        locations = read_table(path / "wav.scp")
+        _refuse_pipes(path / "wav.scp", locations)
+        recordings = {rec_id: audio_path(path, location) for rec_id, location in locations.items()}
         utt2spk = read_table(path / "utt2spk", fields=1)
         segments = _read_segments(path / "segments", recordings) if (path / "segments").exists() else None
         _same_keys(path, "utt2spk", utt2spk, "segments" if segments else "wav.scp", segments or recordings)
@@ -165,6 +167,12 @@ def read_table(path: Path, fields: int | None = None) -> dict[str, str]:
     return table
 
 
+def audio_path(folder: Path, location: str) -> Path:
+    """Return the file that `location` in the wav.scp of `folder` means; see `DataDir.read`."""
+    beside = folder / location
+    return beside if _exists(beside) or not _exists(Path(location)) else Path(location)
+
+
 def write_table(path: Path, table: dict[str, str]) -> None:
     """Write a Kaldi table atomically, sorted in the C locale."""
     # Code points order as UTF-8 bytes do, so that sorted() is LC_ALL=C sort.
@@ -175,11 +183,17 @@ def _optional(path: Path) -> dict[str, str]:
     return read_table(path) if path.exists() else {}
 
 
-def _audio_path(folder: Path, rec_id: str, value: str) -> Path:
-    if value.endswith("|"):
-        raise DataError(f"{folder / 'wav.scp'}: {rec_id} is a pipe, which is refused; write the audio to a file")
-    beside = folder / value
-    return beside if beside.exists() or not Path(value).exists() else Path(value)
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # such as a name that is too long
+        return False
+
+
+def _refuse_pipes(path: Path, locations: dict[str, str]) -> None:
+    for rec_id, location in locations.items():
+        if location.endswith("|"):
+            raise DataError(f"{path}: {rec_id} is a pipe, which is refused; write the audio to a file")
 
 
 def _read_segments(path: Path, recordings: dict[str, Path]) -> dict[str, dict[str, object]]:

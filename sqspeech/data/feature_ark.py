@@ -1,6 +1,7 @@
 """A Kaldi ark of features that grows, survives any stop, and is put together with others."""
 
 import os
+import struct
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sqspeech.atomic import write_text
+from sqspeech.errors import DataError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +82,33 @@ def read_index(folder: Path) -> dict[str, Entry]:
             ark=ark, start=int(start), offset=int(offset), end=int(end), frames=int(frames), note=note
         )
     return entries
+
+
+def read_matrix(ark: Path, offset: int) -> NDArray[np.float32]:
+    """Return the features, shape (T, M), that begin at `offset` bytes of the ark.
+
+    Raises
+    ------
+    DataError
+        There is no whole binary matrix of float32 at that place.
+    """
+    try:
+        with ark.open("rb") as file:
+            file.seek(offset)
+            head = file.read(15)
+    except OSError as fault:
+        raise DataError(f"{ark}: {fault.strerror or fault}; make the features again") from None
+    # Looked at first, because kaldiio unpickles what says that it is a pickle, and allocates whatever size is stated.
+    if len(head) < 15 or head[:5] != b"\0BFM ":
+        raise DataError(f"{ark}:{offset}: no binary matrix of float32 begins here; make the features again")
+    rows, columns = struct.unpack("<xixi", head[5:])
+    left = ark.stat().st_size - offset - len(head)
+    if not 0 < 4 * rows * columns <= left or rows < 0:
+        raise DataError(
+            f"{ark}:{offset}: {rows} frames of {columns} values, but {left} bytes follow; make the features again"
+        )
+    # A copy, because kaldiio returns a read-only view and torch wants to own what it is given.
+    return np.array(kaldiio.load_mat(f"{ark}:{offset}"))
 
 
 def concatenate(entries: Mapping[str, Entry], folder: Path) -> dict[str, Entry]:

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import kaldiio
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
 from sqspeech.data.data_dir import DataDir, read_table
+from sqspeech.data.feature_ark import read_matrix
 from sqspeech.errors import DataError
 from sqspeech.features import LogMelConfig
 
@@ -43,8 +43,7 @@ class FeatureStore:
         """Return the log-mel of an utterance, shape (T, M)."""
         ark, _, offset = self._locations[utt_id].rpartition(":")
         # The location is Kaldi's, as typed when the dump was made; the ark itself stands beside feats.scp.
-        # A copy, because kaldiio returns a read-only view and torch wants to own what it is given.
-        return np.array(kaldiio.load_mat(f"{self.path / Path(ark).name}:{offset}"))
+        return read_matrix(self.path / Path(ark).name, int(offset))
 
     def read_all(self) -> Sequence[NDArray[np.float32]]:
         """Return the log-mels of all utterances, in order."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from sqspeech.data.data_dir import Utterance
+from sqspeech.data.data_dir import Utterance, audio_path
 from sqspeech.validation.findings import Finding, Mending, error, note, warning
 from sqspeech.validation.tables import Table, read_leniently
 
@@ -68,7 +68,7 @@ def utterances(tables: Tables) -> list[Utterance]:
             Utterance(
                 utt_id=utt_id,
                 spk_id=spk_id,
-                path=_audio_path(tables.path, location),
+                path=audio_path(tables.path, location),
                 rec_id=rec_id if tables.audio is tables.segments else None,
                 start=start,
                 end=end,
@@ -82,19 +82,6 @@ def genders(tables: Tables) -> dict[str, str]:
     """Return the gender of the speakers of whom one is known."""
     speakers = set(tables.utt2spk.rows.values())
     return {spk: sex for spk, sex in tables.spk2gender.rows.items() if spk in speakers and sex in ("m", "f")}
-
-
-def _audio_path(folder: Path, value: str) -> Path:
-    # As DataDir.read has it: beside wav.scp first, then from the working directory.
-    beside = folder / value
-    return beside if _exists(beside) or not _exists(Path(value)) else Path(value)
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except OSError:  # such as a name that is too long
-        return False
 
 
 def _segment(value: str) -> tuple[str, float, float | None]:

@@ -9,12 +9,11 @@ from pathlib import Path
 
 from sqspeech.audio import SUFFIXES
 from sqspeech.data.data_dir import DataDir, Utterance, write_table
-from sqspeech.data.feature_ark import GrowingArk
+from sqspeech.data.feature_ark import GrowingArk, read_matrix
 from sqspeech.data.feature_extraction import NOTES_NAME, SKIPPED_NAME
 from sqspeech.data.feature_store import STATE_NAME, read_state
 from sqspeech.errors import DataError, SqspeechError
 from sqspeech.validation.dump import is_dump
-from sqspeech.validation.matrices import read_matrix
 from sqspeech.validation.tables import read_leniently
 from sqspeech.validation.validate import Report
 
@@ -86,7 +85,7 @@ def _write_features(report: Report, names: dict[str, str], folder: Path, out: Pa
     ark = GrowingArk(folder)
     try:
         for entry in sorted(report.features, key=lambda entry: names[entry.utterance.utt_id]):
-            ark.append(names[entry.utterance.utt_id], read_matrix(entry))
+            ark.append(names[entry.utterance.utt_id], read_matrix(entry.ark, entry.offset))
     finally:
         ark.close()
     (folder / "index").unlink()

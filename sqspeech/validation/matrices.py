@@ -4,17 +4,15 @@ It does without torch, because every process imports it.
 """
 
 import hashlib
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import kaldiio
 import numpy as np
-from numpy.typing import NDArray
 
 from sqspeech import audio
 from sqspeech.data.data_dir import Utterance
+from sqspeech.data.feature_ark import read_matrix
 from sqspeech.data.worker_pool import map_in_order
 from sqspeech.errors import DataError
 from sqspeech.progress import track
@@ -61,30 +59,6 @@ class Matrix:
     sample_rate: int | None
 
 
-def read_matrix(entry: Entry) -> NDArray[np.float32]:
-    """Return features, shape (T, M).
-
-    Raises
-    ------
-    DataError
-        There is no whole binary matrix of float32 at that place.
-    """
-    try:
-        with entry.ark.open("rb") as file:
-            file.seek(entry.offset)
-            head = file.read(15)
-    except OSError as fault:
-        raise DataError(f"{entry.ark}: {fault.strerror or fault}") from None
-    # Looked at first, because kaldiio unpickles what says that it is a pickle, and allocates whatever size is stated.
-    if len(head) < 15 or head[:5] != b"\0BFM ":
-        raise DataError(f"{entry.ark}:{entry.offset}: no binary matrix of float32 begins here")
-    rows, columns = struct.unpack("<xixi", head[5:])
-    left = entry.ark.stat().st_size - entry.offset - len(head)
-    if not 0 < 4 * rows * columns <= left or rows < 0:
-        raise DataError(f"{entry.ark}:{entry.offset}: {rows} frames of {columns} values, but {left} bytes follow")
-    return np.array(kaldiio.load_mat(f"{entry.ark}:{entry.offset}"))
-
-
 def measure(entries: Sequence[Entry], jobs: int) -> list[Matrix | Finding]:
     """Return the measurements of the features, in order, or why they cannot be read."""
     results = map_in_order(_examine, entries, jobs=jobs, initializer=_start, died=_died)
@@ -102,7 +76,7 @@ def _died(entry: Entry) -> Matrix | Finding:
 
 def _examine(entry: Entry) -> Matrix | Finding:
     try:
-        matrix = read_matrix(entry)
+        matrix = read_matrix(entry.ark, entry.offset)
     except DataError as fault:
         return error("features that cannot be read", entry.utterance.utt_id, str(fault), AGAIN)
     n_samples, sample_rate = _audio_length(entry.utterance)
