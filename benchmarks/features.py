@@ -20,13 +20,14 @@ from itertools import batched
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated
+from typing import Annotated, Any
 
 import librosa
 import numpy as np
 import torch
 import typer
 from measuring import cpu_seconds, descendants, describe_machine, in_own_process, peak_bytes, print_table, timed
+from numpy.typing import NDArray
 from speech import RATE, Recordings, Samples, corpus, recorded, short_corpus, synthesised, write_recordings
 
 from data_prep.command import run
@@ -48,7 +49,7 @@ class Run:
     cpu: float
 
 
-def librosa_log_mel(samples: Samples) -> Samples:
+def librosa_log_mel(samples: Samples) -> NDArray[Any]:
     """Return the published features, (T, M), as their authors' script makes them."""
     samples = samples / np.abs(samples).max() * 0.999
     mel = librosa.feature.melspectrogram(
@@ -63,11 +64,10 @@ def librosa_log_mel(samples: Samples) -> Samples:
         power=1,
         pad_mode="reflect",
     )
-    log_mel: Samples = librosa.amplitude_to_db(mel, top_db=80) / 80 + 1
-    return log_mel.T
+    return (librosa.amplitude_to_db(mel, top_db=80) / 80 + 1).T
 
 
-def librosa_features(path: Path) -> Samples:
+def librosa_features(path: Path) -> NDArray[Any]:
     return librosa_log_mel(librosa.load(path, sr=RATE)[0])
 
 
@@ -208,7 +208,7 @@ def peaks(utterances: list[Utterance]) -> tuple[int, int]:
 
 def highest_below(pid: int, done: threading.Event) -> int:
     highest = 0
-    while not done.wait(0.1):
+    while not done.wait(0.05):
         for process in descendants(pid):
             with suppress(OSError, AssertionError):  # it has ended, or is ending and says no more
                 highest = max(highest, peak_bytes("cpu", process))

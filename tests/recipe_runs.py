@@ -1,10 +1,9 @@
-"""A copy of a recipe with a tiny model: run as a user runs it, or stage by stage in this process, which is faster."""
+"""A copy of a recipe with a tiny model, run as a user runs it or, where that is slow, stage by stage in this process."""
 
 import csv
 import json
 import math
 import os
-import runpy
 import shlex
 import shutil
 import subprocess
@@ -14,6 +13,8 @@ from pathlib import Path
 import pytest
 import soundfile
 from corpus import CONFIG
+
+from sqspeech import cli
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 TINY = ("--config", "tiny", "--jobs", "1", "--device", "cpu")
@@ -38,15 +39,15 @@ def bash(recipe: Path, *options: object) -> str:
 
 
 def run_here(recipe: Path, monkeypatch: pytest.MonkeyPatch, *options: object) -> None:
-    """Run the stages' commands in this process, as importing torch for each of them takes most of the time."""
+    """Run the commands of stages 2 to 7 here: importing torch for each of them would take most of the time."""
     monkeypatch.chdir(recipe)
     for line in bash(recipe, "--dry-run", *options).splitlines():
         if not line.startswith("#"):
-            program, *arguments = shlex.split(line)
-            module = arguments.pop(0) if program == "python" and arguments.pop(0) == "-m" else f"{program}.cli"
-            monkeypatch.setattr(sys, "argv", [module, *arguments])
+            command, *arguments = shlex.split(line)
+            assert command == "sqspeech"
+            monkeypatch.setattr(sys, "argv", [command, *arguments])
             with pytest.raises(SystemExit) as stop:
-                runpy.run_module(module, run_name="__main__", alter_sys=True)
+                cli.main()
             assert stop.value.code == 0, line
 
 

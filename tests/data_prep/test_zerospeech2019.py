@@ -58,7 +58,8 @@ def test_without_lists_the_disk_is_the_list(command, built, tmp_path, language, 
     data, root = tmp_path / "data", built / language
     assert command(built, data, "--language", language, "--strict") == 0
     sets = sets_of(data)
-    assert sorted(sets) == ["dev", "mse", "test", "train"]
+    assert sorted(sets) == ["conversion", "dev", "mse", "test", "train"]
+    assert sets["conversion"].keys() == sets["test"].keys()
     training = {**sets["train"], **sets["dev"]}
     assert training.keys() == stems(root / "train/unit", root / "train/voice")
     assert not sets["train"].keys() & sets["dev"].keys()
@@ -104,11 +105,23 @@ def test_lists_cut_the_recordings(command, built, tmp_path, suffix):
         (in_path, speaker) for in_path, speaker in published["mse_evaluation"]
     }
     assert not {u.path for u in training.values()} & {u.path for u in sets["mse"].values()}
+    assert sets["conversion"].keys() == sets["synthesis_V001"].keys() | sets["synthesis_V002"].keys()
     for voice in ("V001", "V002"):
         to_convert = {in_path.split("/")[-1] for in_path, target in published["synthesis"] if target == voice}
         assert sets[f"synthesis_{voice}"].keys() == to_convert
     assert len(sets["synthesis_V001"]) + len(sets["synthesis_V002"]) == len(sets["test"]) == len(published["test"])
     assert all(len(u.read(RATE)) for utterances in sets.values() for u in utterances.values())
+
+
+def test_without_a_list_the_longest_of_each_speaker_are_converted(command, corpus, tmp_path):
+    test = corpus / "english/test"
+    for number, seconds in enumerate((0.3, 0.5, 0.4, 0.5, 0.1, 0.6, 0.3)):
+        soundfile.write(test / f"S030_000000700{number}.wav", np.zeros(round(seconds * RATE)), RATE)
+    assert command(corpus, tmp_path / "data") == 0
+    to_convert = sets_of(tmp_path / "data")["conversion"].keys()
+    # Of the four of 0.2 s the first two; the four of the other speaker are all there is.
+    longest = {f"S030_000000700{number}" for number in (0, 1, 2, 3, 5, 6)} | {"S030_0000006000", "S030_0000006001"}
+    assert to_convert == longest | stems(test) - {path.stem for path in test.glob("S030*")}
 
 
 def test_every_oddity_of_the_disk_is_reported(command, corpus, tmp_path, capsys):
@@ -187,7 +200,7 @@ def test_another_language_leaves_nothing_of_the_first(command, built, tmp_path):
     assert (tmp_path / "data/synthesis_V002").exists()
     command(built, tmp_path / "data", "--language", "surprise")
     sets = sets_of(tmp_path / "data")
-    assert sorted(sets) == ["dev", "mse", "test", "train"]
+    assert sorted(sets) == ["conversion", "dev", "mse", "test", "train"]
     assert {u.path.relative_to(built).parts[0] for part in sets.values() for u in part.values()} == {"surprise"}
 
 
