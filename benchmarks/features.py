@@ -116,15 +116,17 @@ def shares(name: str, decode: float, resample: float, transform: float, seconds:
 
 
 def extract(utterances: list[Utterance], jobs: int, device: str = "cpu") -> Run:
-    """Extract the features of the utterances, all of which must have some, into a folder that is then removed."""
+    """Extract the features of the utterances into a folder that is then removed."""
     with TemporaryDirectory() as folder:
         wall, cpu = time.perf_counter(), time.process_time()
         done, failures = extract_features(
             DataDir(tuple(utterances)), Path(folder, "dump"), LogMelConfig(), jobs=jobs, device=torch.device(device)
         )
         run = Run(wall=time.perf_counter() - wall, cpu=time.process_time() - cpu)
-    if done < len(utterances):
-        raise SqspeechError(f"{len(utterances) - done} utterances have no features: {failures.reasons}")
+    if failures.reasons:
+        print(f"{len(failures.reasons)} of {len(utterances)} have no features: {next(iter(failures.reasons.values()))}")
+    if not done:
+        raise SqspeechError("no recording could be used; give others")
     return run
 
 

@@ -15,6 +15,7 @@ from data_prep.sentences import TRAIN
 from sqspeech import audio
 from sqspeech.data.data_dir import Utterance
 from sqspeech.data.inputs import read_inputs
+from sqspeech.errors import DataError
 
 type Samples = NDArray[np.float32]
 
@@ -48,7 +49,13 @@ def synthesised() -> Iterator[Samples]:
 
 
 def write_recordings(speech: Iterator[Samples], folder: Path, minutes: float) -> Recordings:
-    """Write the first `minutes` of the speech; what is no longer than `SHORT` is left out."""
+    """Write the first `minutes` of the speech; what is no longer than `SHORT` is left out.
+
+    Raises
+    ------
+    DataError
+        All of it is.
+    """
     kinds: dict[str, list[Path]] = {"flac_16k": [], "flac_48k": [], "wav_48k": []}
     seconds = 0.0
     for number, samples in enumerate(part for part in speech if len(part) > SHORT * RATE):
@@ -60,6 +67,8 @@ def write_recordings(speech: Iterator[Samples], folder: Path, minutes: float) ->
         seconds += len(samples) / RATE
         if seconds >= 60 * minutes:
             break
+    if not seconds:
+        raise DataError(f"none of the recordings is longer than {SHORT} s; give others")
     return Recordings(**kinds, seconds=seconds)
 
 

@@ -1,4 +1,4 @@
-"""A copy of a recipe with a tiny model, run as a user runs it or, where that is slow, stage by stage in this process."""
+"""A copy of a recipe with a tiny model, run as a user runs it or, where that is slow, within this process."""
 
 import csv
 import json

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # ZeroSpeech 2019, "TTS without T": prepare a language, train, find units, convert, measure, report.
-# The corpus is licensed: stage 0 says how to get it. Where you have it already, give --corpus DIR.
+# The corpus is licensed: stage 0 says how to get it. Where you have it already, give --corpus PATH.
 # --config names a file in conf/; --language is english or surprise; --lists is a folder of published lists;
 # --jobs is the number of processes, --device is auto, cpu or cuda.
 cd "$(dirname "$0")" || exit
 config=published corpus=downloads/2019 language=english lists='' jobs=4 device=auto
 . ../stages.sh
 conf=conf/$config.yaml data=data/$language dump=dump/$language/$config exp=exp/$language/$config
-# The target voices of the challenge: `voices` names the array of the language.
+# The challenge's target voices; `voices` is the name of the language's array.
 # shellcheck disable=SC2034
 english=(V001 V002) surprise=(V001) voices="${language}[@]"
 
