@@ -22,7 +22,8 @@ VCTK = Source(
     size=11_747_302_977,
 )
 VCTK_LICENCE = "VCTK 0.92 is licensed under CC BY 4.0 (https://creativecommons.org/licenses/by/4.0/)"
-ZEROSPEECH_LAYOUT = ("english/train/unit", "english/train/voice", "english/test", "english/vads.txt")
+ZEROSPEECH_LANGUAGES = ("english", "surprise")
+ZEROSPEECH_LAYOUT = ("train/unit", "train/voice", "test", "vads.txt")
 ZEROSPEECH = """\
 The ZeroSpeech 2019 corpus is licensed, so you have to ask for it yourself:
 1. Read https://zerospeech.com, the 2019 challenge ("TTS without T"): register as its instructions say and accept the
@@ -58,12 +59,19 @@ def vctk(cache: Path) -> Path:
 def zerospeech2019(corpus: Path | None) -> str:
     """Return how to get the corpus, or, where `corpus` already has its layout, that it is there."""
     shown = corpus or "CORPUS"
-    missing = [name for name in ZEROSPEECH_LAYOUT if corpus and not (corpus / name).exists()]
+    missing = _missing(corpus) if corpus else []
     if corpus and not missing:
         lines = [f"{corpus}: the ZeroSpeech 2019 corpus is there."]
     else:
         lines = [ZEROSPEECH.format(corpus=shown), *(f"{shown} lacks {name}." for name in missing)]
     return "\n".join([*lines, ZEROSPEECH_NEXT.format(corpus=shown)])
+
+
+def _missing(corpus: Path) -> list[str]:
+    """Return what `corpus` lacks of the languages that it has; of English where it has none."""
+    languages = [name for name in ZEROSPEECH_LANGUAGES if (corpus / name).exists()] or ZEROSPEECH_LANGUAGES[:1]
+    wanted = [f"{language}/{name}" for language in languages for name in ZEROSPEECH_LAYOUT]
+    return [name for name in wanted if not (corpus / name).exists()]
 
 
 def main(

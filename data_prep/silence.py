@@ -5,11 +5,7 @@ VCTK 0.80 was recorded with lies only 20 to 40 dB below the speech without it. A
 """
 
 import math
-import multiprocessing
-import signal
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +13,8 @@ import librosa
 import numpy as np
 
 from sqspeech import audio
-from sqspeech.errors import DataError, SqspeechError
+from sqspeech.errors import DataError
+from sqspeech.worker_pool import map_in_order
 
 TOP_DB = 35.0
 MARGIN = 0.05
@@ -58,26 +55,12 @@ def find_speech(path: Path) -> Span:
 
 
 def spans(paths: Sequence[Path], jobs: int) -> Iterator[Span | DataError]:
-    """Yield the span of each recording in order, or why it has none, found by `jobs` processes.
+    """Yield the span of each recording in order, or why it has none, found by `jobs` processes."""
+    return map_in_order(_span_or_error, paths, jobs=jobs, died=_died)
 
-    Raises
-    ------
-    SqspeechError
-        A process was killed.
-    """
-    pool = ProcessPoolExecutor(
-        jobs,
-        mp_context=multiprocessing.get_context("spawn"),
-        # Ctrl-C reaches every process; the parent alone answers it.
-        initializer=signal.signal,
-        initargs=(signal.SIGINT, signal.SIG_IGN),
-    )
-    try:
-        yield from pool.map(_span_or_error, paths, chunksize=16)
-    except BrokenProcessPool:
-        raise SqspeechError("a process that sought silence was killed, perhaps for memory; use fewer --jobs") from None
-    finally:
-        pool.shutdown(cancel_futures=True)
+
+def _died(path: Path) -> Span | DataError:
+    return DataError(f"{path}: the process that read it died, for want of memory or by a fault in the decoder")
 
 
 def _span_or_error(path: Path) -> Span | DataError:

@@ -128,7 +128,7 @@ def _decode(path: Path, start: float, end: float | None) -> tuple[NDArray[np.flo
         raise _undecodable(path, error) from error
     if len(samples) < last - first:
         raise DataError(f"{path}: truncated, {len(samples)} of {last - first} samples; fetch or record it again")
-    mono: NDArray[np.float32] = samples.mean(axis=1, dtype=np.float32)
+    mono: NDArray[np.float32] = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1, dtype=np.float32)
     return mono, rate
 
 

@@ -99,8 +99,7 @@ class LogMel(torch.nn.Module):
 
     def condition(self, samples: Float[Tensor, " N"]) -> Float[Tensor, " P"]:
         """Return the scaled, pre-emphasised samples with the edges padded by P - N = win_length; see `forward`."""
-        self._check(samples)
-        peak = samples.abs().max()
+        peak = self._peak(samples)
         scaled = samples * (self.config.peak / peak) if peak > 0 else samples
         emphasised = torchaudio.functional.preemphasis(scaled, self.config.preemphasis)
         # The frames are those of an n_fft window: what lies outside the win_length in its middle is not seen.
@@ -132,14 +131,17 @@ class LogMel(torch.nn.Module):
         decibels = 20 * mel.clamp(min=AMPLITUDE_FLOOR).log10()
         return decibels.clamp(min=decibels.max() - self.config.top_db) / self.config.top_db + 1
 
-    def _check(self, samples: Tensor) -> None:
+    def _peak(self, samples: Tensor) -> Tensor:
         shortest = self.config.n_fft // 2 + 1
         if len(samples) < shortest:
             raise DataError(
                 f"{len(samples)} samples at {self.config.sample_rate} Hz are too short for features; "
                 f"at least {shortest} are needed, leave the utterance out"
             )
-        if not torch.isfinite(samples).all():
+        # Both ends are NaN when any sample is.
+        low, high = samples.aminmax()
+        if not torch.isfinite(high - low):
             raise DataError("NaN or infinite samples; the audio is damaged, fetch or record it again")
-        if samples[0] != 0 and (samples == samples[0]).all():
+        if low == high != 0:
             raise DataError("every sample has the same value; the recording has no sound, leave it out")
+        return torch.maximum(-low, high)

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from sqspeech import audio
 from sqspeech.data.data_dir import Utterance
-from sqspeech.data.worker_pool import map_in_order
 from sqspeech.errors import DataError
 from sqspeech.features import LogMel, LogMelConfig
+from sqspeech.worker_pool import map_in_order
 
 type Block = tuple[Utterance, ...]
 

@@ -47,4 +47,5 @@ def entropy(counts: NDArray[np.integer]) -> float:
     if not used.size:
         return float("nan")
     p = used / used.sum()
-    return float(-(p * np.log(p)).sum())
+    # log(1 / p), because -log(p) of a single code is -0.0.
+    return float((p * np.log(1 / p)).sum())

@@ -13,10 +13,10 @@ import numpy as np
 from sqspeech import audio
 from sqspeech.data.data_dir import Utterance
 from sqspeech.data.feature_ark import read_matrix
-from sqspeech.data.worker_pool import map_in_order
 from sqspeech.errors import DataError
 from sqspeech.progress import track
 from sqspeech.validation.findings import Finding, error
+from sqspeech.worker_pool import map_in_order
 
 AGAIN = "run stage 2 (features) again into another folder"
 
@@ -61,12 +61,8 @@ class Matrix:
 
 def measure(entries: Sequence[Entry], jobs: int) -> list[Matrix | Finding]:
     """Return the measurements of the features, in order, or why they cannot be read."""
-    results = map_in_order(_examine, entries, jobs=jobs, initializer=_start, died=_died)
+    results = map_in_order(_examine, entries, jobs=jobs, died=_died)
     return list(track(results, "features", len(entries)))
-
-
-def _start() -> None:
-    pass
 
 
 def _died(entry: Entry) -> Matrix | Finding:

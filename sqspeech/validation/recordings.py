@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from sqspeech import audio
 from sqspeech.data.data_dir import Utterance
-from sqspeech.data.worker_pool import map_in_order
 from sqspeech.errors import DataError
 from sqspeech.progress import track
 from sqspeech.validation.findings import Finding, error
+from sqspeech.worker_pool import map_in_order
 
 BLOCK = 1 << 16
 # Clipped is where CLIPPED_RUN neighbouring samples of a channel lie within three steps of 16 bits of full scale. Speech
@@ -78,13 +78,9 @@ def measure(utterances: Sequence[Utterance], jobs: int) -> list[Sound | Finding]
     for utterance in utterances:
         by_path.setdefault(utterance.path, []).append(utterance)
     recordings = (Recording(path=path, utterances=tuple(cut)) for path, cut in by_path.items())
-    results = map_in_order(_examine, recordings, jobs=jobs, initializer=_start, died=_died)
+    results = map_in_order(_examine, recordings, jobs=jobs, died=_died)
     found = [one for part in track(results, "audio", len(by_path)) for one in part]
     return sorted(found, key=lambda one: one.where if isinstance(one, Finding) else one.utterance.utt_id)
-
-
-def _start() -> None:
-    pass
 
 
 def _died(recording: Recording) -> list[Sound | Finding]:

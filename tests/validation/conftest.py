@@ -10,7 +10,7 @@ TABLES = ("wav.scp", "utt2spk", "spk2utt", "text", "spk2gender")
 
 
 def map_here(function: Callable, items: Iterable, *, jobs: int, initializer: Callable, died: Callable) -> Iterator:
-    """As sqspeech.data.worker_pool.map_in_order, without its processes, which take a second to start."""
+    """As sqspeech.worker_pool.map_in_order, without its processes, which take a second to start."""
     return map(function, items)
 
 

@@ -13,13 +13,13 @@ import soundfile
 from sqspeech.data.data_dir import DataDir, read_table
 from sqspeech.data.feature_extraction import extract_features
 from sqspeech.data.feature_store import FeatureStore
-from sqspeech.data.worker_pool import map_in_order
 from sqspeech.errors import DataError
 from sqspeech.features import LogMelConfig
 from sqspeech.validation import matrices
 from sqspeech.validation.findings import Mending, Severity
 from sqspeech.validation.fix import write_clean
 from sqspeech.validation.validate import validate
+from sqspeech.worker_pool import map_in_order
 
 pytestmark = pytest.mark.usefixtures("without_processes")
 ALL = {"f1-00", "f1-01", "f1-02", "m1-00", "m1-01", "m1-02"}

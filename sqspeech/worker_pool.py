@@ -20,9 +20,9 @@ def map_in_order[T, R](
     items: Iterable[T],
     *,
     jobs: int,
-    initializer: Callable[..., None],
-    initargs: tuple[object, ...] = (),
     died: Callable[[T], R],
+    initializer: Callable[..., None] | None = None,
+    initargs: tuple[object, ...] = (),
 ) -> Iterator[R]:
     """Yield `function(item)` of each item in order, computed in `jobs` fresh processes.
 
@@ -70,7 +70,7 @@ def _fill[T, R](
 def _alone[T, R](
     function: Callable[[T], R],
     item: T,
-    initializer: Callable[..., None],
+    initializer: Callable[..., None] | None,
     initargs: tuple[object, ...],
     died: Callable[[T], R],
 ) -> R:
@@ -84,7 +84,7 @@ def _alone[T, R](
 
 
 def _pool(
-    function: Callable[..., object], jobs: int, initializer: Callable[..., None], initargs: tuple[object, ...]
+    function: Callable[..., object], jobs: int, initializer: Callable[..., None] | None, initargs: tuple[object, ...]
 ) -> ProcessPoolExecutor:
     # A fork of this process would copy the locks of torch's threads. The fork server has no threads: it imports what
     # the function needs once, which takes seconds for torch, and each process starts as a copy of it.
@@ -114,10 +114,11 @@ def _deaf_to_interrupts() -> Iterator[None]:
         signal.signal(signal.SIGINT, handler)
 
 
-def _start(initializer: Callable[..., None], initargs: tuple[object, ...]) -> None:
+def _start(initializer: Callable[..., None] | None | None, initargs: tuple[object, ...]) -> None:
     # A parent that is killed says nothing.
     threading.Thread(target=_follow_parent, daemon=True).start()
-    initializer(*initargs)
+    if initializer:
+        initializer(*initargs)
 
 
 def _follow_parent() -> None:

@@ -7,11 +7,7 @@ import time
 
 import pytest
 
-from sqspeech.data.worker_pool import WAITING_PER_JOB, map_in_order
-
-
-def nothing() -> None:
-    pass
+from sqspeech.worker_pool import WAITING_PER_JOB, map_in_order
 
 
 def square(number: int) -> int:
@@ -26,7 +22,7 @@ def died(number: int) -> str:
 
 
 def run(items, jobs=2):
-    return map_in_order(square, items, jobs=jobs, initializer=nothing, died=died)
+    return map_in_order(square, items, jobs=jobs, died=died)
 
 
 @pytest.mark.parametrize("jobs", [1, 3])
@@ -58,16 +54,14 @@ def test_an_error_in_the_function_is_raised():
 def test_workers_end_with_a_parent_that_is_killed(tmp_path):
     code = """
     import os, pathlib, sys, time
-    from sqspeech.data.worker_pool import map_in_order
+    from sqspeech.worker_pool import map_in_order
 
     def work(number):
         pathlib.Path(sys.argv[1], str(os.getpid())).touch()
         time.sleep(0.1)
 
-    def nothing(): pass
-
     if __name__ == "__main__":
-        list(map_in_order(work, range(10_000), jobs=2, initializer=nothing, died=work))
+        list(map_in_order(work, range(10_000), jobs=2, died=work))
     """
     script = tmp_path / "script.py"
     script.write_text(textwrap.dedent(code))
