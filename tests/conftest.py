@@ -1,5 +1,6 @@
 """Shapes in the public signatures are checked while tests run, and torch uses one thread per process."""
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,9 @@ from jaxtyping import install_import_hook
 TENSOR_MODULES = "features quantizers models vocoders data.crops checkpoint conversion evaluation.parallel"
 install_import_hook([f"sqspeech.{name}" for name in TENSOR_MODULES.split()], "beartype.beartype")
 torch.set_num_threads(1)
+# A shell's background jobs ignore Ctrl-C, and so would the commands that the tests interrupt.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # After the hook, which must stand before the first import of what it checks.
 from trained import Experiment, train_small  # noqa: E402

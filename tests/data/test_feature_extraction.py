@@ -14,13 +14,13 @@ import soundfile
 import torch
 from corpus import voice, write_corpus
 
-from sqspeech.data import feature_extraction
+from sqspeech.data import feature_computation, feature_extraction
 from sqspeech.data.data_dir import DataDir, Utterance
 from sqspeech.data.feature_computation import compute
 from sqspeech.data.feature_extraction import Shard, extract_features
 from sqspeech.data.feature_store import FeatureStore
 from sqspeech.errors import DataError, SqspeechError
-from sqspeech.features import LogMelConfig
+from sqspeech.features import LogMel, LogMelConfig
 from sqspeech.lock import locked
 
 CONFIG = LogMelConfig()
@@ -210,3 +210,19 @@ def test_a_gpu_makes_the_same_features(data, whole, tmp_path):
     one, cpu = FeatureStore.open(tmp_path / "one"), FeatureStore.open(whole)
     for utterance in cpu.data:
         np.testing.assert_allclose(one.read(utterance.utt_id), cpu.read(utterance.utt_id), atol=1e-4)
+
+
+def test_what_a_gpu_would_do_is_what_the_cpu_does(data, whole, monkeypatch):
+    """Workers that hand over samples, and a transform of a block together, here on the CPU."""
+    cpu = torch.device("cpu")
+    monkeypatch.setattr(feature_computation, "_worker", None, raising=False)
+    feature_computation._start_worker(CONFIG, transforms=False)
+    block = [utterance for utterance in DataDir.read(data) if utterance.spk_id == "f2"]
+    handed_over = [feature_computation._prepare(utterance) for utterance in block]
+    together = feature_computation._transform(LogMel(CONFIG), handed_over, cpu)
+    store = FeatureStore.open(whole)
+    for utterance, result in zip(block, together, strict=True):
+        if utterance.utt_id == "f2-03":
+            assert "cannot decode" in result.reason
+        else:
+            np.testing.assert_allclose(result.mel, store.read(utterance.utt_id), atol=2e-5)

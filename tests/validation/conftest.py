@@ -9,7 +9,7 @@ from sqspeech.validation import matrices, recordings
 TABLES = ("wav.scp", "utt2spk", "spk2utt", "text", "spk2gender")
 
 
-def map_here(function: Callable, items: Iterable, *, jobs: int, initializer: Callable, died: Callable) -> Iterator:
+def map_here(function: Callable, items: Iterable, *, jobs: int, died: Callable) -> Iterator:
     """As sqspeech.worker_pool.map_in_order, without its processes, which take a second to start."""
     return map(function, items)
 
