@@ -68,10 +68,11 @@ def zerospeech2019(corpus: Path | None) -> str:
 
 
 def _missing(corpus: Path) -> list[str]:
-    """Return what `corpus` lacks of the languages that it has; of English where it has none."""
-    languages = [name for name in ZEROSPEECH_LANGUAGES if (corpus / name).exists()] or ZEROSPEECH_LANGUAGES[:1]
+    """Return what `corpus`, or the 2019 in it, lacks of the languages that it has; of English where it has none."""
+    root = corpus / "2019" if (corpus / "2019").is_dir() else corpus
+    languages = [name for name in ZEROSPEECH_LANGUAGES if (root / name).exists()] or ZEROSPEECH_LANGUAGES[:1]
     wanted = [f"{language}/{name}" for language in languages for name in ZEROSPEECH_LAYOUT]
-    return [name for name in wanted if not (corpus / name).exists()]
+    return [name for name in wanted if not (root / name).exists()]
 
 
 def main(

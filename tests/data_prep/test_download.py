@@ -73,12 +73,13 @@ def test_zerospeech_says_whom_to_ask_and_what_comes_next(monkeypatch, capsys, fe
     assert fetched == []
 
 
-def test_zerospeech_that_is_there_is_seen(monkeypatch, tmp_path, capsys):
+@pytest.mark.parametrize(("folder", "language"), [(".", "english"), ("2019", "english"), ("2019", "surprise")])
+def test_zerospeech_that_is_there_is_seen(monkeypatch, tmp_path, capsys, folder, language):
     for name in ("train/unit", "train/voice", "test"):
-        (tmp_path / "english" / name).mkdir(parents=True)
+        (tmp_path / folder / language / name).mkdir(parents=True)
     assert command(monkeypatch, "zerospeech2019", "--corpus", tmp_path) == 0
-    assert f"{tmp_path} lacks english/vads.txt." in capsys.readouterr().out
-    (tmp_path / "english/vads.txt").touch()
+    assert f"{tmp_path} lacks {language}/vads.txt." in capsys.readouterr().out
+    (tmp_path / folder / language / "vads.txt").touch()
     assert command(monkeypatch, "zerospeech2019", "--corpus", tmp_path) == 0
     assert capsys.readouterr().out.splitlines() == [
         f"{tmp_path}: the ZeroSpeech 2019 corpus is there.",
