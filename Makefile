@@ -28,6 +28,7 @@ lock: ## renew requirements.lock from pyproject.toml; needs uv
 	uv pip compile --universal --python-version 3.12 --extra dev --no-emit-index-url --annotation-style line \
 		--custom-compile-command "make lock" --quiet --output-file requirements.lock pyproject.toml
 
+# Compiled to bytecode, as pip does by itself: where Python must not write it, torch would take twice as long to start.
 # Where there is no uv, pip may be the environment's own or, on systems that ship Python without ensurepip, the
 # system's. A command counts as present when it runs: a version manager's shim may exist and have nothing behind it.
 $(INSTALLED): requirements.lock
@@ -35,7 +36,7 @@ $(INSTALLED): requirements.lock
 	@if uv --version >/dev/null 2>&1; then \
 		echo "Installing requirements.lock into .venv with uv (once, some minutes)"; \
 		{ test -d .venv || uv venv --quiet --python 3.12 .venv; } && \
-		uv pip install --quiet --python .venv -r requirements.lock && \
+		uv pip install --quiet --compile-bytecode --python .venv -r requirements.lock && \
 		uv pip install --quiet --python .venv --no-deps --editable .; \
 	else \
 		for candidate in python3.12 python3 python ""; do \
