@@ -129,9 +129,8 @@ def main(
         raise typer.BadParameter("with --test-share it leaves nothing for training", param_hint="--dev-share")
     inventory = prepare(corpus, data_dir, Shares(dev=dev_share, test=test_share))
     print(inventory.text(), end="")
-    if strict and inventory.skipped:
-        skipped = len(inventory.skipped)
-        raise DataError(f"{skipped} left out (see {data_dir / 'skipped.tsv'}), which --strict forbids")
+    if strict:
+        inventory.refuse_skips(data_dir)
 
 
 if __name__ == "__main__":

@@ -62,6 +62,12 @@ class Inventory:
         rows = [f"{s.name}\t{s.spk_id}\t{s.reason}\t{s.detail}" for s in self.skipped]
         write_text(data_dir / "skipped.tsv", "\n".join(["name\tspeaker\treason\tdetail", *rows]) + "\n")
 
+    def refuse_skips(self, data_dir: Path) -> None:
+        """Raise a DataError, for `--strict`, if a recording was left out."""
+        if self.skipped:
+            listed = data_dir / "skipped.tsv"
+            raise DataError(f"{len(self.skipped)} left out (see {listed}), which --strict forbids")
+
     def text(self) -> str:
         """Return the report in words: the sets, then what was left out by reason, then the remarks."""
         lines = [

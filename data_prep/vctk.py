@@ -229,9 +229,8 @@ def main(
     )
     inventory = prepare(find_corpus(corpus, extract_to), data_dir, options)
     print(inventory.text(), end="")
-    if strict and inventory.skipped:
-        listed = data_dir / "skipped.tsv"
-        raise DataError(f"{len(inventory.skipped)} recordings were left out (see {listed}), which --strict forbids")
+    if strict:
+        inventory.refuse_skips(data_dir)
 
 
 if __name__ == "__main__":

@@ -216,9 +216,8 @@ def main(
     """Prepare ZeroSpeech 2019 for one language."""
     inventory = prepare(corpus, data_dir, language=language, lists=lists, dev_share=dev_share)
     print(inventory.text(), end="")
-    if strict and inventory.skipped:
-        skipped = len(inventory.skipped)
-        raise DataError(f"{skipped} left out (see {data_dir / 'skipped.tsv'}), which --strict forbids")
+    if strict:
+        inventory.refuse_skips(data_dir)
 
 
 if __name__ == "__main__":

@@ -279,7 +279,7 @@ def test_strict_fails_after_writing_what_is_good(damaged, tmp_path, monkeypatch,
     assert len(utterances(tmp_path / "data")) == len(vctk_tree.utt_ids("0.92")) - 2
     captured = capsys.readouterr()
     assert captured.err.splitlines()[-1] == (
-        f"error: 5 recordings were left out (see {tmp_path}/data/skipped.tsv), which --strict forbids"
+        f"error: 5 left out (see {tmp_path}/data/skipped.tsv), which --strict forbids"
     )
     assert captured.out.startswith("train: ")
 
