@@ -84,7 +84,7 @@ def extract_features(
         The folder cannot be written, or another run is writing there.
     """
     state = DumpState(config=config, fingerprint=_fingerprint(data))
-    check_finished(path, config)
+    _refuse_other_features(path, config)
     work = path / ".unfinished"
     folder = work / hashlib.sha256(state.to_json().encode()).hexdigest()[:16]
     with ExitStack() as stack, _writing(path):
@@ -109,7 +109,7 @@ def extract_features(
     return len(done), failures
 
 
-def check_finished(path: Path, config: LogMelConfig) -> None:
+def _refuse_other_features(path: Path, config: LogMelConfig) -> None:
     """Raise a DataError if the dump is finished and holds features of another configuration."""
     if (path / STATE_NAME).exists():
         check_same_features(path, read_state(path).config, config)
