@@ -15,7 +15,6 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sqspeech.atomic import atomic_path
 from sqspeech.config import ExperimentConfig
 from sqspeech.errors import CheckpointError, DataError
 from sqspeech.features import LogMel
@@ -36,24 +35,24 @@ def build_model(config: ExperimentConfig, n_speakers: int) -> SQVAE:
     )
 
 
-def save_checkpoint(
-    path: Path,
-    config: ExperimentConfig,
-    speakers: list[str],
-    model: SQVAE,
-    training: Mapping[str, Any],
-) -> None:
-    """Write a checkpoint atomically; `training` is what the trainer needs to go on (plain values and tensors)."""
-    buffer = io.BytesIO()
-    content = {
+def checkpoint_content(
+    config: ExperimentConfig, speakers: list[str], model: SQVAE, training: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return what a checkpoint holds; `training` is what the trainer needs to go on (plain values and tensors)."""
+    return {
         "format": FORMAT,
         "config": config.to_dict(),
         "speakers": speakers,
         "model": model.state_dict(),
+        "training": dict(training),
     }
-    torch.save({**content, "training": dict(training)}, buffer)
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(buffer.getvalue())
+
+
+def write_content(path: Path, content: Mapping[str, Any]) -> None:
+    """Write the content of a checkpoint; through memory, because torch crashes where a disk is full."""
+    buffer = io.BytesIO()
+    torch.save(dict(content), buffer)
+    path.write_bytes(buffer.getvalue())
 
 
 def read_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Sequence
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -31,6 +32,22 @@ Overrides = Annotated[list[str], typer.Option("--set", metavar="SECTION.KEY=VALU
 Checkpoint = Annotated[Path, typer.Argument(metavar="CKPT", help="A checkpoint that `sqspeech train` wrote.")]
 Inputs = Annotated[list[Path], typer.Argument(metavar="INPUT...", help="Recordings, folders, data directories.")]
 Data = Annotated[Path, typer.Argument(metavar="DATA", help="A Kaldi data directory.")]
+
+
+class Residency(StrEnum):
+    """Where the features live while training."""
+
+    auto = "auto"
+    device = "device"
+    host = "host"
+    disk = "disk"
+
+
+class OnNan(StrEnum):
+    """What to do when a step is not finite."""
+
+    stop = "stop"
+    rollback = "rollback"
 
 
 class UnitFormat(StrEnum):
@@ -105,20 +122,38 @@ def train(
     config: Config,
     overrides: Overrides = [],  # noqa: B006
     device: Device = "auto",
+    residency: Annotated[Residency, typer.Option(help="Where the features live while training.")] = Residency.auto,
+    on_nan: Annotated[OnNan, typer.Option(help="What to do when a step is not finite.")] = OnNan.stop,
+    eager: Annotated[bool, typer.Option("--eager", help="Record no CUDA graph; for debugging.")] = False,
+    profile: Annotated[int, typer.Option(metavar="N", min=0, help="Only say where the time of N steps goes.")] = 0,
 ) -> None:
-    """Train a model, or continue."""
+    """Train a model, or continue; under torchrun with several processes."""
     from sqspeech.config import load_config
     from sqspeech.data.feature_store import FeatureStore
     from sqspeech.training import Trainer
+    from sqspeech.training.distributed import is_first, process_group
+    from sqspeech.training.interruption import EXIT_STATUS, Stopped
 
     experiment = load_config(config, overrides)
     training_set, dev_set = (FeatureStore.open(dump / name, experiment.features) for name in ("train", "dev"))
-    trainer = Trainer(experiment, training_set, dev_set, exp, _device(device))
-    first = trainer.step
-    if trainer.crops.left_out:
-        print(f"{trainer.crops.left_out} utterances are shorter than a crop and left out", file=sys.stderr)
-    trainer.run()
-    print(f"{exp}: steps {first} to {trainer.step}, least dev MSE {trainer.best_mse_db2:.2f} dB²")
+    with process_group(_device(device)) as own_device:
+        trainer = Trainer(
+            experiment, training_set, dev_set, exp, own_device,
+            residency=residency.value, eager=eager, on_nan=on_nan.value,
+        )  # fmt: skip
+        say = partial(print, file=sys.stderr) if is_first() else _silent
+        say(f"{trainer.frames.describe()}; {trainer.crops.left_out} utterances are shorter than a crop and left out")
+        if profile:
+            say(trainer.profile(profile))
+            return
+        first = trainer.step
+        try:
+            trainer.run()
+        except Stopped as stopped:
+            say(stopped)
+            sys.exit(EXIT_STATUS)
+        if is_first():
+            print(f"{exp}: steps {first} to {trainer.step}, least dev MSE {trainer.best_mse_db2:.2f} dB²")
 
 
 @app.command()
@@ -245,6 +280,10 @@ def _device(name: str) -> "torch.device":
             f"--device {name}: not to be had on this machine; `sqspeech doctor` lists devices"
         ) from None
     return device
+
+
+def _silent(*values: object) -> None:
+    pass
 
 
 def _read_inputs(inputs: Sequence[Path]) -> "list[Utterance]":

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import ConfigDict, Discriminator, Field, Tag, TypeAdapter, ValidationError, model_validator
@@ -20,6 +20,8 @@ from sqspeech.models.decoder import DecoderConfig
 from sqspeech.models.encoder import EncoderConfig
 from sqspeech.models.sqvae import Objective
 from sqspeech.quantizers import GaussianSQConfig, GaussianVaeConfig, VmfSQConfig, VqEmaConfig
+
+Precision = Literal["float32", "tf32", "bfloat16"]
 
 _STRICT = ConfigDict(extra="forbid", strict=True)
 
@@ -37,8 +39,10 @@ class TrainingConfig:
 
     The learning rate is halved at each of `learning_rate_milestones`; the Gumbel temperature at a step is
     exp(−`temperature_decay` · step). `objective` is the reconstruction term: ar_elbo, or the plain mse, which fits
-    vq_ema alone, since the other quantisers' terms are in nats. `log_every` and `validate_every` count steps; a
-    checkpoint is written at each validation.
+    vq_ema alone, since the other quantisers' terms are in nats. `precision` is that of the network's products on a
+    GPU (a CPU computes in float32); the quantiser and the loss are in float32 always. `log_every`,
+    `validate_every`, `checkpoint_every` and `keep_every` count steps: of each `keep_every`-th step a checkpoint is
+    kept, the newest `keep` of them (0: none).
     """
 
     steps: int = Field(default=500_000, ge=1)
@@ -47,9 +51,13 @@ class TrainingConfig:
     learning_rate: float = Field(default=4e-4, gt=0)
     learning_rate_milestones: tuple[int, ...] = (300_000, 400_000)
     gradient_clip: float = Field(default=1.0, gt=0)
+    precision: Precision = "bfloat16"
     temperature_decay: float = Field(default=1e-5, ge=0)
     log_every: int = Field(default=100, ge=1)
     validate_every: int = Field(default=5_000, ge=1)
+    checkpoint_every: int = Field(default=1_000, ge=1)
+    keep_every: int = Field(default=50_000, ge=1)
+    keep: int = Field(default=3, ge=0)
 
 
 def _quantizer_name(values: Any) -> str:

@@ -6,7 +6,7 @@ import zipfile
 import pytest
 import torch
 
-from sqspeech.checkpoint import TrainedModel, build_model, read_checkpoint, save_checkpoint
+from sqspeech.checkpoint import TrainedModel, build_model, checkpoint_content, read_checkpoint, write_content
 from sqspeech.config import ExperimentConfig
 from sqspeech.errors import CheckpointError, DataError, SqspeechError
 
@@ -26,7 +26,7 @@ def model():
 
 @pytest.fixture
 def path(tmp_path, model):
-    save_checkpoint(tmp_path / "a.ckpt", CONFIG, SPEAKERS, model, {"step": 7})
+    write_content(tmp_path / "a.ckpt", checkpoint_content(CONFIG, SPEAKERS, model, {"step": 7}))
     return tmp_path / "a.ckpt"
 
 
@@ -43,7 +43,7 @@ def test_one_file_brings_everything_back(path, model):
 def test_the_digest_tells_models_apart(path, tmp_path, model):
     with torch.no_grad():
         model.quantizer.codebook.add_(1)
-    save_checkpoint(tmp_path / "b.ckpt", CONFIG, SPEAKERS, model, {"step": 7})
+    write_content(tmp_path / "b.ckpt", checkpoint_content(CONFIG, SPEAKERS, model, {"step": 7}))
     assert TrainedModel.load(path).digest != TrainedModel.load(tmp_path / "b.ckpt").digest
 
 
@@ -103,6 +103,6 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(path, model, monkey
     before = path.read_bytes()
     monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     with pytest.raises(SqspeechError, match=r"a.ckpt: cannot write \(No space left on device\)"):
-        save_checkpoint(path, CONFIG, SPEAKERS, copy.deepcopy(model), {})
+        write_content(path, checkpoint_content(CONFIG, SPEAKERS, copy.deepcopy(model), {}))
     assert path.read_bytes() == before
     assert list(path.parent.iterdir()) == [path]

@@ -1,16 +1,17 @@
-"""Random training crops, resident on the device."""
+"""Random training crops: a batch is one gather, drawn where the frames are."""
 
 from collections.abc import Sequence
+from typing import Literal
 
-import numpy as np
 import torch
 from jaxtyping import Float, Int
-from numpy.typing import NDArray
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from sqspeech.errors import DataError
+from sqspeech.data.packed_frames import PackedFrames, Storage
+from sqspeech.data.random_hash import uniform
+from sqspeech.errors import ConfigError, DataError
 
 # The encoder's first convolution takes one frame at each side of what is reconstructed.
 CONTEXT = 2
@@ -18,79 +19,111 @@ CONTEXT = 2
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
 class CropConfig:
-    """A batch: `batch_size` crops of `frames` reconstructed frames each (an even number)."""
+    """A batch: `batch_size` crops of `frames` reconstructed frames each (an even number).
+
+    `sampling` draws first an utterance uniformly and then a position uniformly over all that fit (utterance, the
+    published way); or all positions of all utterances alike (duration); or first a speaker, then an utterance of
+    theirs, then a position (speaker). `storage` is what the features are held in: half precision takes half the
+    memory.
+    """
 
     batch_size: int = Field(default=52, ge=2)
     frames: int = Field(default=32, ge=2, multiple_of=2)
+    sampling: Literal["utterance", "duration", "speaker"] = "utterance"
+    storage: Storage = "float32"
 
 
 class Crops:
-    """All utterances packed into one tensor on the device; a batch is one gather.
+    """The crops of every step: a function of the seed and the step alone.
 
-    A crop's utterance is drawn uniformly, then its position uniformly over all that fit. The draws are a
-    function of (seed, step) alone, so a resumed run sees the crops that an uninterrupted one would have.
+    Neither resuming, nor the device, nor the number of processes changes what a step sees.
 
     Parameters
     ----------
-    utterances
-        Log-mels of shape (T, M).
+    frames
+        Of all utterances.
     speakers
-        The speaker index of each.
+        The speaker index of each utterance.
     config
         The batch.
     seed
         Of the draws.
-    device
-        Where the frames live.
+    part
+        This process's place, from 0, and the number of processes that share a batch: consecutive rows each.
 
     Attributes
     ----------
     left_out
         How many utterances are shorter than a crop with its context.
+    on_device
+        Whether `batch` takes a step on the device and waits for nothing.
 
     Raises
     ------
     DataError
         No utterance is long enough.
+    ConfigError
+        The batch cannot be shared out evenly.
     """
 
     def __init__(
         self,
-        utterances: Sequence[NDArray[np.float32]],
+        frames: PackedFrames,
         speakers: Sequence[int],
         config: CropConfig,
         *,
         seed: int,
-        device: torch.device,
+        part: tuple[int, int] = (0, 1),
     ) -> None:
-        length = config.frames + CONTEXT
-        kept = [i for i, mel in enumerate(utterances) if len(mel) >= length]
-        if not kept:
-            longest = max((len(mel) for mel in utterances), default=0)
+        self.seed, self.on_device = seed, frames.resident
+        self._frames, self._length, self._sampling = frames, config.frames + CONTEXT, config.sampling
+        kept = torch.nonzero(frames.lengths >= self._length).flatten()
+        self.left_out = len(frames.lengths) - len(kept)
+        if not len(kept):
+            longest = int(frames.lengths.max()) if len(frames.lengths) else 0
             raise DataError(
-                f"no utterance reaches the {length} frames of a crop with its context (the longest of "
-                f"{len(utterances)} has {longest}); set crops.frames lower or give longer recordings"
+                f"no utterance reaches the {self._length} frames of a crop with its context (the longest of "
+                f"{len(frames.lengths)} has {longest}); set crops.frames lower or give longer recordings"
             )
-        self.left_out = len(utterances) - len(kept)
-        self.seed, self.batch_size, self.device = seed, config.batch_size, device
-        lengths = torch.tensor([len(utterances[i]) for i in kept])
-        self._positions = lengths - length + 1
-        self._starts = lengths.cumsum(0) - lengths
-        self._speakers = torch.tensor([speakers[i] for i in kept])
-        self._window = torch.arange(length)
-        self._frames = torch.from_numpy(np.concatenate([utterances[i] for i in kept])).to(device)
+        home = frames.device if frames.resident else torch.device("cpu")
+        speaker = torch.tensor(speakers)[kept]
+        kept, speaker = kept[speaker.argsort(stable=True)], speaker.sort(stable=True).values
+        self._starts = (frames.lengths.cumsum(0) - frames.lengths)[kept].to(home)
+        self._positions = (frames.lengths[kept] - self._length + 1).to(home)
+        self._ends = self._positions.cumsum(0)
+        self._total = int(self._ends[-1])
+        self._speakers = speaker.to(home)
+        counts = torch.bincount(speaker).to(home)
+        counts = counts[counts > 0]
+        self._first, self._count = counts.cumsum(0) - counts, counts
+        self._rows = _rows(config.batch_size, part).to(home)
 
-    def batch(self, step: int) -> tuple[Float[Tensor, "B T M"], Int[Tensor, " B"]]:
-        """Return the crops of a step, T = frames + 2, and the speakers' indices."""
-        generator = torch.Generator().manual_seed(_mix(self.seed, step))
-        utterance = torch.randint(len(self._positions), (self.batch_size,), generator=generator)
-        fraction = torch.rand(self.batch_size, generator=generator, dtype=torch.float64)
-        position = (fraction * self._positions[utterance]).long()
-        index = (self._starts[utterance] + position).unsqueeze(1) + self._window
-        return self._frames[index.to(self.device)], self._speakers[utterance].to(self.device)
+    def batch(self, step: int | Int[Tensor, ""]) -> tuple[Float[Tensor, "B T M"], Int[Tensor, " B"]]:
+        """Return this process's crops of a step, T = frames + 2, and the speakers' indices, on the device."""
+        choice, position, within = (uniform(self.seed, step, self._rows, stream) for stream in range(3))
+        if self._sampling == "duration":
+            place = (choice * self._total).long()
+            utterance = torch.searchsorted(self._ends, place, right=True)
+            offset = place - (self._ends - self._positions)[utterance]
+        else:
+            utterance = self._utterance(choice, within)
+            offset = (position * self._positions[utterance]).long()
+        mel = self._frames.gather(self._starts[utterance] + offset, self._length)
+        return mel, self._speakers[utterance].to(mel.device, non_blocking=True)
+
+    def _utterance(self, choice: Tensor, within: Tensor) -> Tensor:
+        if self._sampling == "utterance":
+            return (choice * len(self._positions)).long()
+        speaker = (choice * len(self._count)).long()
+        utterance: Tensor = self._first[speaker] + (within * self._count[speaker]).long()
+        return utterance
 
 
-def _mix(seed: int, step: int) -> int:
-    # Seeds of neighbouring runs must not share streams at shifted steps, so the pair is hashed.
-    state = np.random.SeedSequence((seed, step)).generate_state(1, np.uint64)
-    return int(state[0])
+def _rows(batch_size: int, part: tuple[int, int]) -> Int[Tensor, " B"]:
+    index, count = part
+    if batch_size % count:
+        raise ConfigError(
+            f"crops.batch_size = {batch_size} cannot be shared out between {count} processes; take a number of "
+            "processes that divides it, or another batch_size"
+        )
+    return torch.arange(batch_size // count) + index * (batch_size // count)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import BinaryIO
 
 import kaldiio
 import numpy as np
@@ -13,6 +14,9 @@ from numpy.typing import NDArray
 
 from sqspeech.atomic import write_text
 from sqspeech.errors import DataError
+
+# Bytes before the values of a matrix: "\0BFM ", then rows and columns with their sizes.
+HEAD = 15
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,23 +96,34 @@ def read_matrix(ark: Path, offset: int) -> NDArray[np.float32]:
     DataError
         There is no whole binary matrix of float32 at that place.
     """
-    try:
-        with ark.open("rb") as file:
-            file.seek(offset)
-            head = file.read(15)
-    except OSError as fault:
-        raise DataError(f"{ark}: {fault.strerror or fault}; make the features again") from None
     # Looked at first, because kaldiio unpickles what says that it is a pickle, and allocates whatever size is stated.
-    if len(head) < 15 or head[:5] != b"\0BFM ":
-        raise DataError(f"{ark}:{offset}: no binary matrix of float32 begins here; make the features again")
-    rows, columns = struct.unpack("<xixi", head[5:])
-    left = ark.stat().st_size - offset - len(head)
-    if not 0 < 4 * rows * columns <= left or rows < 0:
-        raise DataError(
-            f"{ark}:{offset}: {rows} frames of {columns} values, but {left} bytes follow; make the features again"
-        )
+    with open_ark(ark) as file:
+        read_shape(file, offset)
     # A copy, because kaldiio returns a read-only view and torch wants to own what it is given.
     return np.array(kaldiio.load_mat(f"{ark}:{offset}"))
+
+
+def open_ark(path: Path) -> BinaryIO:
+    """Open an ark to read; a DataError where that cannot be done."""
+    try:
+        return path.open("rb")
+    except OSError as fault:
+        raise DataError(f"{path}: {fault.strerror or fault}; make the features again") from None
+
+
+def read_shape(ark: BinaryIO, offset: int) -> tuple[int, int]:
+    """Return the shape (T, M) of the features whose head begins at `offset` bytes; raises as `read_matrix` does."""
+    ark.seek(offset)
+    head = ark.read(HEAD)
+    if len(head) < HEAD or head[:5] != b"\0BFM ":
+        raise DataError(f"{ark.name}:{offset}: no binary matrix of float32 begins here; make the features again")
+    rows, columns = struct.unpack("<xixi", head[5:])
+    left = os.fstat(ark.fileno()).st_size - offset - HEAD
+    if not 0 < 4 * rows * columns <= left or rows < 0:
+        raise DataError(
+            f"{ark.name}:{offset}: {rows} frames of {columns} values, but {left} bytes follow; make the features again"
+        )
+    return rows, columns
 
 
 def concatenate(entries: Mapping[str, Entry], folder: Path) -> dict[str, Entry]:

@@ -1,16 +1,17 @@
 """Features on disk: a Kaldi data directory with feats.scp, feats.ark and the LogMelConfig they were made with."""
 
 import json
-from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
 from sqspeech.data.data_dir import DataDir, read_table
-from sqspeech.data.feature_ark import read_matrix
+from sqspeech.data.feature_ark import HEAD, open_ark, read_matrix, read_shape
 from sqspeech.errors import DataError
 from sqspeech.features import LogMelConfig
 
@@ -41,13 +42,40 @@ class FeatureStore:
 
     def read(self, utt_id: str) -> NDArray[np.float32]:
         """Return the log-mel of an utterance, shape (T, M)."""
+        return read_matrix(*self._location(utt_id))
+
+    def place(self, utt_id: str) -> tuple[Path, int]:
+        """Return the ark that holds an utterance, and the byte at which its values begin."""
+        ark, offset = self._location(utt_id)
+        return ark, offset + HEAD
+
+    def lengths(self) -> list[int]:
+        """Return the number of frames of each utterance, in order, without reading them.
+
+        Raises
+        ------
+        DataError
+            An ark has no whole matrix of `config.n_mels` columns where feats.scp says so.
+        """
+        lengths, arks = [], dict[Path, BinaryIO]()
+        with ExitStack() as stack:
+            for utterance in self.data:
+                path, offset = self._location(utterance.utt_id)
+                if path not in arks:
+                    arks[path] = stack.enter_context(open_ark(path))
+                frames, bands = read_shape(arks[path], offset)
+                if bands != self.config.n_mels:
+                    raise DataError(
+                        f"{path}: {utterance.utt_id} has {bands} bands, not {self.config.n_mels}; make the features "
+                        "again"
+                    )
+                lengths.append(frames)
+        return lengths
+
+    def _location(self, utt_id: str) -> tuple[Path, int]:
         ark, _, offset = self._locations[utt_id].rpartition(":")
         # The location is Kaldi's, as typed when the dump was made; the ark itself stands beside feats.scp.
-        return read_matrix(self.path / Path(ark).name, int(offset))
-
-    def read_all(self) -> Sequence[NDArray[np.float32]]:
-        """Return the log-mels of all utterances, in order."""
-        return [self.read(utterance.utt_id) for utterance in self.data]
+        return self.path / Path(ark).name, int(offset)
 
     @classmethod
     def open(cls, path: Path, expected: LogMelConfig | None = None) -> "FeatureStore":

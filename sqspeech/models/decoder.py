@@ -6,6 +6,8 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
+from sqspeech import shared_batch
+
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
 class DecoderConfig:
@@ -63,7 +65,7 @@ def time_jitter(z: Float[Tensor, "B L D"], probability: float) -> Float[Tensor, 
     Source: Chorowski et al., arXiv 1901.08810, section III-C.
     """
     batch, length, _ = z.shape
-    draw = torch.rand(batch, length, device=z.device)
+    draw = shared_batch.uniform(torch.empty(batch, length, device=z.device))
     shift = (draw >= 1 - probability / 2).long() - (draw < probability / 2).long()
     index = (torch.arange(length, device=z.device) + shift).clamp(0, length - 1)
     return z.gather(1, index.unsqueeze(-1).expand_as(z))

@@ -5,6 +5,8 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
+from sqspeech.models.batch_norm import BatchNorm
+
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
 class EncoderConfig:
@@ -50,4 +52,4 @@ class Encoder(nn.Module):
 
 def _conv(inputs: int, outputs: int, kernel_size: int, stride: int = 1, padding: int = 0) -> list[nn.Module]:
     convolution = nn.Conv1d(inputs, outputs, kernel_size, stride, padding, bias=False)
-    return [convolution, nn.BatchNorm1d(outputs), nn.ReLU()]
+    return [convolution, BatchNorm(outputs), nn.ReLU()]

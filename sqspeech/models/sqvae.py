@@ -6,7 +6,9 @@ from typing import Literal
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.profiler import record_function
 
+from sqspeech import shared_batch
 from sqspeech.models.decoder import Decoder, DecoderConfig
 from sqspeech.models.encoder import Encoder, EncoderConfig
 from sqspeech.quantizers import Quantized, QuantizerConfig, build_quantizer
@@ -50,17 +52,23 @@ class SQVAE(nn.Module):
         self.encoder = Encoder(encoder, n_mels, self.quantizer.dim + self.quantizer.extra_channels)
         self.decoder = Decoder(decoder, self.quantizer.dim, n_mels, n_speakers)
 
-    def forward(self, mel: Float[Tensor, "B T M"], speaker: Int[Tensor, " B"], temperature: float = 1.0) -> SQVAEOutput:
+    def forward(
+        self, mel: Float[Tensor, "B T M"], speaker: Int[Tensor, " B"], temperature: float | Float[Tensor, ""] = 1.0
+    ) -> SQVAEOutput:
         """Return the objective on a batch of equally long log-mels, T ≥ 4."""
-        quantized = self.quantize(mel, temperature)
-        mel_hat = self.decoder(quantized.z, speaker)
-        mse = mean_squared_error(mel_hat, target(mel))
+        with record_function("sqspeech::encoder"):
+            latents = self._latents(mel)
+        with record_function("sqspeech::quantizer"):
+            quantized = self.quantizer(*latents, temperature)
+        with record_function("sqspeech::decoder"):
+            mel_hat = self.decoder(quantized.z, speaker)
+        mse = shared_batch.total(mean_squared_error(mel_hat, target(mel))) / shared_batch.count()
         reconstruction = mse if self.objective == "mse" else ar_elbo(mse, mel_hat.shape[1] * mel_hat.shape[2])
         return SQVAEOutput(
             loss=reconstruction + quantized.loss, reconstruction=reconstruction, mse=mse, quantized=quantized
         )
 
-    def quantize(self, mel: Float[Tensor, "B T M"], temperature: float = 1.0) -> Quantized:
+    def quantize(self, mel: Float[Tensor, "B T M"], temperature: float | Float[Tensor, ""] = 1.0) -> Quantized:
         """Return the quantised latents of a log-mel: sampled in training mode, the most probable in eval mode."""
         quantized: Quantized = self.quantizer(*self._latents(mel), temperature)
         return quantized

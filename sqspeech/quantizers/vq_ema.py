@@ -9,6 +9,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sqspeech import shared_batch
 from sqspeech.quantizers.base import Quantized, batch_perplexity, count, keep_real, mean
 from sqspeech.quantizers.distance import nearest
 from sqspeech.quantizers.precision import at_least_single, full_precision
@@ -85,7 +86,8 @@ class VqEma(nn.Module):
             z_q = self.lookup(codes)
             commitment = mean((z - z_q).square(), mask)
             if self.training:
-                self._update(z.detach(), codes, mask)
+                real = None if mask is None else shared_batch.whole(mask)
+                self._update(shared_batch.whole(z.detach()), shared_batch.whole(codes), real)
             return Quantized(
                 z=z + (z_q - z).detach(),
                 codes=codes,

@@ -1,42 +1,42 @@
-"""The training loop: crops, Adam, validation, checkpoints, logs."""
+"""The training loop: steps, validation, checkpoints, logs."""
 
-import json
 import math
-from collections.abc import Mapping
+import signal
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
-from rich.progress import Progress, TaskID
-from torch import Tensor
-from torch.utils.tensorboard import SummaryWriter
 
-from sqspeech.atomic import write_text
-from sqspeech.checkpoint import build_model, read_checkpoint, save_checkpoint
+from sqspeech.checkpoint import build_model, checkpoint_content
 from sqspeech.config import ExperimentConfig, save_config
 from sqspeech.data.crops import Crops
-from sqspeech.data.feature_store import FeatureStore
-from sqspeech.errors import ConfigError, DataError, SqspeechError
-from sqspeech.evaluation.codebook import active_codes, perplexity, usage
-from sqspeech.evaluation.reconstruction import measure_reconstruction
-from sqspeech.progress import progress_bar
-from sqspeech.training.interruption import Interruption
+from sqspeech.data.feature_store import FeatureStore, read_state
+from sqspeech.data.packed_frames import Residency, load_frames
+from sqspeech.errors import CheckpointError, ConfigError, DataError, SqspeechError
+from sqspeech.training.checkpoints import Checkpoints, remove_torn
+from sqspeech.training.distributed import is_first, least, part, processes_here
+from sqspeech.training.health import Health
+from sqspeech.training.interruption import Interruption, Stopped
+from sqspeech.training.log import TrainingLog, cut_log
+from sqspeech.training.profiling import profile_steps
+from sqspeech.training.provenance import record_run
 from sqspeech.training.schedules import learning_rate, temperature
+from sqspeech.training.step import NEVER, TrainingStep
+from sqspeech.training.validation import Validation
 
-# What the progress line shows of the statistics that a quantiser has.
-SHOWN = {
-    "mse_db2": "mse {:.1f} dB²",
-    "kl": "kl {:.1f}",
-    "batch_perplexity": "perplexity {:.0f}",
-    "entropy": "entropy {:.2f}",
-}
+# Other draws tried from one checkpoint, before the fault is taken not to be in the draw.
+ROLLBACKS = 5
+# What may change when an experiment is continued: how long, and what is written when.
+CHANGEABLE = ("steps", "checkpoint_every", "keep_every", "keep")
 
 
 class Trainer:
     """Train a model, or continue the training of an experiment directory.
 
-    `exp` receives config.yaml, metrics.jsonl, tensorboard/, last.ckpt and best.ckpt (least error on dev).
+    `exp` receives config.yaml, runs.jsonl (how it was made), metrics.jsonl, tensorboard/, last.ckpt,
+    previous.ckpt, best.ckpt (least error on dev) and step-N.ckpt. Where torchrun started several processes, each
+    takes its rows of every batch, and the first writes.
 
     Parameters
     ----------
@@ -48,6 +48,12 @@ class Trainer:
         The experiment directory.
     device
         Where to train.
+    residency
+        Where the frames live (see `load_frames`).
+    eager
+        Launch a GPU's operations one by one, for debugging; a CPU always does.
+    on_nan
+        When a step is not finite: `stop`, or `rollback` to the last checkpoint and go on with another draw.
 
     Raises
     ------
@@ -55,6 +61,8 @@ class Trainer:
         The experiment directory was made with another configuration.
     DataError
         `dev` has a speaker that `train` lacks, or no training utterance is as long as a crop.
+    CheckpointError
+        None of the experiment's checkpoints can be read.
     """
 
     def __init__(
@@ -64,161 +72,176 @@ class Trainer:
         dev: FeatureStore,
         exp: Path,
         device: torch.device,
+        *,
+        residency: Residency = "auto",
+        eager: bool = False,
+        on_nan: Literal["stop", "rollback"] = "stop",
     ) -> None:
-        self.config, self.exp, self.device = config, exp, device
+        self.config, self.exp, self.device, self.on_nan = config, exp, device, on_nan
         self.speakers = train.data.speakers
-        torch.manual_seed(config.training.seed)
-        self.model = build_model(config, len(self.speakers)).to(device)
-        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=config.training.learning_rate)
-        self.crops = Crops(
-            train.read_all(),
-            [self.speakers.index(utterance.spk_id) for utterance in train.data],
-            config.crops,
-            seed=config.training.seed,
-            device=device,
-        )
-        self.dev = [self._dev_utterance(dev, u.utt_id, u.spk_id) for u in dev.data]
         self.step, self.best_mse_db2 = 0, math.inf
-        self.sums: dict[str, Tensor] = {}  # of the statistics of the steps since the last line of the log
-        if (exp / "last.ckpt").exists():
-            self._resume()
-        save_config(exp / "config.yaml", config)
+        self.last_values: dict[str, float] = {}
+        training = config.training
+        self.checkpoints = Checkpoints(exp, keep_every=training.keep_every, keep=training.keep)
+        if is_first():
+            remove_torn(exp)
+        content = self.checkpoints.load(device)
+        if content:
+            self._check_same(content)
+        self.validation = Validation(dev, self.speakers, config.features.top_db, device)
+        self.frames = load_frames(train, residency, config.crops.storage, device, sharers=processes_here())
+        places = {speaker: index for index, speaker in enumerate(self.speakers)}
+        speakers = [places[utterance.spk_id] for utterance in train.data]
+        self.crops = Crops(self.frames, speakers, config.crops, seed=training.seed, part=part())
+        torch.manual_seed(training.seed)
+        self.model = build_model(config, len(self.speakers)).to(device)
+        self.train_step = TrainingStep(self.model, self.crops, config, device, eager=eager)
+        self.health = Health(self.model.quantizer.codebook_size)
+        if content:
+            self._restore(content)
+        if is_first():
+            save_config(exp / "config.yaml", config)
+            record_run(
+                exp,
+                first_step=self.step,
+                fingerprints={"train": read_state(train.path).fingerprint, "dev": read_state(dev.path).fingerprint},
+                device=str(device),
+                processes=part()[1],
+            )
 
     def run(self) -> None:
         """Train to the last step of the configuration.
 
-        On SIGINT or SIGTERM the step is finished and last.ckpt written, before KeyboardInterrupt is raised.
-
         Raises
         ------
+        Stopped
+            SIGINT, SIGTERM or SIGUSR1 came; the step was finished and last.ckpt written.
         SqspeechError
-            The loss is not finite.
+            A step was not finite, or a checkpoint cannot be written.
         """
-        training = self.config.training
         self.model.train()
-        with (
-            Interruption() as interruption,
-            progress_bar() as bar,
-            SummaryWriter(str(self.exp / "tensorboard"), purge_step=self.step + 1) as self._board,
-            (self.exp / "metrics.jsonl").open("a", encoding="utf-8") as self._log,
-        ):
-            task = bar.add_task("training", total=training.steps, completed=self.step, status="")
+        if self.step == 0:
+            self._save()  # what cannot be written is known now, and a rollback has somewhere to go
+        with Interruption() as interruption:
+            try:
+                while self.step < self.config.training.steps:
+                    self._train(interruption)
+            finally:
+                self.checkpoints.wait()
+
+    def profile(self, steps: int) -> str:
+        """Train some steps without keeping them, write EXP/profile.json and return where a step's time goes."""
+        numbers = iter(range(self.step, self.step + 2**31))
+        self.model.train()
+        return profile_steps(lambda: self.train_step(next(numbers)), steps, self.exp, self.device)
+
+    def _train(self, interruption: Interruption) -> None:
+        """Train to the end, or to a step that is not finite and is then rolled back."""
+        training = self.config.training
+        if is_first():
+            cut_log(self.exp / "metrics.jsonl", self.step)
+        with TrainingLog(self.exp, steps=training.steps, first=self.step, quiet=not is_first()) as log:
             while self.step < training.steps:
-                for name, value in self._train_step().items():
-                    self.sums[name] = self.sums.get(name, 0) + value.detach()
-                bar.advance(task)
-                if self.step % training.log_every == 0:
-                    self._log_training(bar, task)
-                if self.step % training.validate_every == 0 or self.step == training.steps:
-                    self._validate()
-                if interruption.requested:
-                    self._save("last.ckpt")
-                    raise KeyboardInterrupt
+                self.train_step(self.step)
+                self.step += 1
+                log.advance()
+                ends = self.step == training.steps
+                logs = self.step % training.log_every == 0
+                validates = self.step % training.validate_every == 0 or ends
+                saves = validates or self.step % training.checkpoint_every == 0
+                if not (logs or saves) and self.device.type != "cpu":
+                    continue  # to look would be to wait for the device
+                number, bad = self._agree(interruption)
+                if bad is not None:
+                    self._roll_back(bad, log)
+                    return
+                if logs:
+                    self._log_training(log)
+                best = validates and self._validate(log)
+                if saves or number:
+                    with log.pause():
+                        self._save(best=best)
+                if number and not ends:
+                    self.checkpoints.wait()
+                    raise Stopped(self.exp, self.step, number)
 
-    def _train_step(self) -> dict[str, Tensor]:
-        training = self.config.training
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(training, self.step)
-        mel, speaker = self.crops.batch(self.step)
-        output = self.model(mel, speaker, temperature(training, self.step))
-        self.optimizer.zero_grad()
-        output.loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), training.gradient_clip)
-        self.optimizer.step()
-        self.step += 1
-        return {
-            "loss": output.loss,
-            "reconstruction": output.reconstruction,
-            "mse_db2": output.mse * self.config.features.top_db**2,
-            **output.quantized.statistics,
-            "gradient_norm": norm,
-        }
+    def _agree(self, interruption: Interruption) -> tuple[signal.Signals | None, int | None]:
+        # A signal may reach one process only, and a loss be infinite in one: all must know at the same step.
+        self.checkpoints.check()
+        number, bad = least([-(interruption.requested or 0), self.train_step.first_bad()], self.device)
+        return (signal.Signals(-number) if number else None), (bad if bad != NEVER else None)
 
-    def _log_training(self, bar: Progress, task: TaskID) -> None:
-        values = {name: value.item() / self.config.training.log_every for name, value in self.sums.items()}
-        self.sums.clear()
-        self._check_finite(values["loss"])
-        last = self.step - 1
-        values["temperature"] = temperature(self.config.training, last)
-        values["learning_rate"] = learning_rate(self.config.training, last)
-        self._write("train", values)
-        bar.update(task, status=" ".join(text.format(values[name]) for name, text in SHOWN.items() if name in values))
+    def _log_training(self, log: TrainingLog) -> None:
+        training, last = self.config.training, self.step - 1
+        values = {name: value / training.log_every for name, value in self.train_step.statistics().items()}
+        self.train_step.clear()
+        self.last_values = values
+        rates = {"temperature": temperature(training, last), "learning_rate": learning_rate(training, last)}
+        log.train(values | rates)
 
-    def _check_finite(self, loss: float) -> None:
-        if not math.isfinite(loss):
+    def _validate(self, log: TrainingLog) -> bool:
+        with log.pause():
+            values = self.validation(self.model)
+        log.dev(values)
+        for text in self.health.examine(self.last_values, values):
+            log.warn(text)
+        best = values["dev_mse_db2"] < self.best_mse_db2
+        self.best_mse_db2 = min(values["dev_mse_db2"], self.best_mse_db2)
+        return best
+
+    def _roll_back(self, bad: int, log: TrainingLog) -> None:
+        before = ", ".join(f"{name} {value:.4g}" for name, value in self.last_values.items())
+        self.checkpoints.wait()
+        content = self.checkpoints.load(self.device)
+        if content is None:
+            raise CheckpointError(f"{self.exp}: the checkpoints were removed while training; train again")
+        state, draw = content["training"], self.train_step.draw + 1
+        what = (
+            f"{self.exp}: step {bad + 1} is not finite; the mean of the last logged steps was "
+            f"{before or 'not yet taken'}; the last good checkpoint is {content['path'].name} of step {state['step']}"
+        )
+        if self.on_nan == "stop":
             raise SqspeechError(
-                f"{self.exp}: the loss is not finite at step {self.step}; lower training.learning_rate and train "
-                "again, last.ckpt is from before it"
+                f"{what}; lower training.learning_rate in another folder, or go on with --on-nan rollback"
             )
+        if draw - state["step_state"]["draw"] > ROLLBACKS:
+            raise SqspeechError(f"{what}; {ROLLBACKS} other draws from there failed too; lower training.learning_rate")
+        log.warn(f"{what}; going on from there with another draw")
+        self._restore(content)
+        self.train_step.redraw(draw)
 
-    def _validate(self) -> None:
-        self.model.eval()
-        result = measure_reconstruction(self.model, self.dev, self.config.features.top_db)
-        self.model.train()
-        self._check_finite(result.mse_db2)
-        values = {"dev_mse_db2": result.mse_db2}
-        if self.model.quantizer.codebook_size:
-            counts = usage(result.codes, self.model.quantizer.codebook_size)
-            values |= {"dev_perplexity": perplexity(counts), "dev_active_codes": active_codes(counts)}
-        self._write("dev", values)
-        best = result.mse_db2 < self.best_mse_db2
-        self.best_mse_db2 = min(result.mse_db2, self.best_mse_db2)
-        for name in ["best.ckpt"] * best + ["last.ckpt"]:
-            self._save(name)
-
-    def _save(self, name: str) -> None:
-        save_checkpoint(self.exp / name, self.config, self.speakers, self.model, self._state())
-
-    def _write(self, group: str, values: Mapping[str, float]) -> None:
-        self._log.write(json.dumps({"step": self.step, **values}) + "\n")
-        self._log.flush()
-        for name, value in values.items():
-            self._board.add_scalar(f"{group}/{name}", value, self.step)
-
-    def _dev_utterance(self, dev: FeatureStore, utt_id: str, spk_id: str) -> tuple[Tensor, Tensor]:
-        if spk_id not in self.speakers:
-            raise DataError(f"{dev.path}: speaker {spk_id} of {utt_id} is not among the training speakers")
-        mel = torch.from_numpy(dev.read(utt_id)).to(self.device).unsqueeze(0)
-        return mel, torch.tensor([self.speakers.index(spk_id)], device=self.device)
-
-    def _state(self) -> dict[str, Any]:
-        return {
+    def _save(self, *, best: bool = False) -> None:
+        state = {
             "step": self.step,
             "best_mse_db2": self.best_mse_db2,
-            "sums": self.sums,
-            "optimizer": self.optimizer.state_dict(),
-            "random": torch.get_rng_state(),
-            "random_cuda": torch.cuda.get_rng_state_all(),
+            "last_values": self.last_values,
+            "health": self.health.state(),
+            "step_state": self.train_step.state(),
         }
+        if is_first():
+            content = checkpoint_content(self.config, self.speakers, self.model, state)
+            self.checkpoints.save(content, best=best)
 
-    def _resume(self) -> None:
+    def _check_same(self, content: dict[str, Any]) -> None:
         path = self.exp / "last.ckpt"
-        content = read_checkpoint(path, self.device)
         _check_same_experiment(path, ExperimentConfig.from_dict(content["config"], str(path)), self.config)
         if content["speakers"] != self.speakers:
             raise DataError(f"{path}: was trained on other speakers than this dump has; choose another folder")
+
+    def _restore(self, content: dict[str, Any]) -> None:
         state = content["training"]
         self.model.load_state_dict(content["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        self.train_step.load(state["step_state"])
+        self.health.load(state["health"])
         self.step, self.best_mse_db2 = state["step"], state["best_mse_db2"]
-        self.sums = state["sums"]
-        _cut_log(self.exp / "metrics.jsonl", self.step)
-        torch.set_rng_state(state["random"].cpu())
-        if state["random_cuda"]:
-            torch.cuda.set_rng_state_all([random.cpu() for random in state["random_cuda"]])
-
-
-def _cut_log(path: Path, step: int) -> None:
-    # What was logged after the checkpoint is logged again; a crash may have torn the last line.
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
-    kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
-    write_text(path, "".join(kept))
+        self.last_values = state["last_values"]
 
 
 def _check_same_experiment(path: Path, found: ExperimentConfig, wanted: ExperimentConfig) -> None:
     # More steps are a continuation; anything else would be another experiment under the same name.
-    longer = replace(found, training=replace(found.training, steps=wanted.training.steps))
-    for section, values in longer.to_dict().items():
+    changed = {name: getattr(wanted.training, name) for name in CHANGEABLE}
+    continued = replace(found, training=replace(found.training, **changed))
+    for section, values in continued.to_dict().items():
         for key, value in values.items():
             other = wanted.to_dict()[section].get(key)
             if value != other:

@@ -1,4 +1,5 @@
 import json
+import re
 import signal
 from dataclasses import replace
 
@@ -15,7 +16,9 @@ from sqspeech.data.feature_store import FeatureStore
 from sqspeech.errors import ConfigError, DataError, SqspeechError
 from sqspeech.evaluation.evaluate import evaluate
 from sqspeech.training import Trainer
+from sqspeech.training.interruption import Stopped
 from sqspeech.training.schedules import learning_rate, temperature
+from sqspeech.training.step import TrainingStep
 
 EXPERIMENT = ExperimentConfig.from_dict(yaml.safe_load(CONFIG), "test")
 CPU = torch.device("cpu")
@@ -37,13 +40,15 @@ def run(stores, exp, **training) -> Trainer:
 
 
 def log(exp) -> list[dict]:
-    return [json.loads(line) for line in (exp / "metrics.jsonl").read_text().splitlines()]
+    lines = [json.loads(line) for line in (exp / "metrics.jsonl").read_text().splitlines()]
+    # Of all that is logged, only the speed may differ between two runs.
+    return [{name: value for name, value in line.items() if name != "steps_per_second"} for line in lines]
 
 
 def test_an_experiment_directory_has_everything(stores, tmp_path):
     run(stores, tmp_path)
     assert {p.name for p in tmp_path.iterdir()} == {
-        "config.yaml", "metrics.jsonl", "tensorboard", "last.ckpt", "best.ckpt",
+        "config.yaml", "runs.jsonl", "metrics.jsonl", "tensorboard", "last.ckpt", "previous.ckpt", "best.ckpt",
     }  # fmt: skip
     assert load_config(tmp_path / "config.yaml") == EXPERIMENT
     assert TrainedModel.load(tmp_path / "best.ckpt").speakers == sorted(SPEAKERS)
@@ -77,19 +82,19 @@ def test_a_stopped_run_is_continued_to_the_same_weights(stores, tmp_path):
     assert run(stores, cut).step == 6
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
 def test_an_interrupted_run_loses_no_step(stores, tmp_path, number, monkeypatch):
     straight, cut = tmp_path / "straight", tmp_path / "cut"
     run(stores, straight)
-    train_step = Trainer._train_step
+    train_step = TrainingStep.__call__
 
-    def interrupted(trainer):
-        if trainer.step == 4:
+    def interrupted(step, index):
+        if index == 4:
             signal.raise_signal(number)
-        return train_step(trainer)
+        train_step(step, index)
 
-    monkeypatch.setattr(Trainer, "_train_step", interrupted)
-    with pytest.raises(KeyboardInterrupt):
+    monkeypatch.setattr(TrainingStep, "__call__", interrupted)
+    with pytest.raises(Stopped, match=rf"stopped by {number.name} after step 5; .* run the same command to go on"):
         run(stores, cut)
     monkeypatch.undo()
     assert read_checkpoint(cut / "last.ckpt", CPU)["training"]["step"] == 5
@@ -113,11 +118,50 @@ def test_dev_speakers_must_be_training_speakers(stores, tmp_path):
         Trainer(EXPERIMENT, alone, dev, tmp_path, CPU)
 
 
-def test_a_loss_that_is_not_finite_stops_the_run(stores, tmp_path):
-    trainer = Trainer(EXPERIMENT, *stores, tmp_path, CPU)
-    with torch.no_grad():
-        trainer.model.quantizer.codebook[0, 0] = float("nan")
-    with pytest.raises(SqspeechError, match="the loss is not finite at step 2"):
+def poison(monkeypatch, at: int, times: int = 1):
+    """Make the codebook NaN before a step, so many times that it is reached."""
+    train_step, left = TrainingStep.__call__, [times]
+
+    def poisoned(step, index):
+        if index == at and left[0]:
+            left[0] -= 1
+            with torch.no_grad():
+                step.model.quantizer.codebook[0, 0] = float("nan")
+        train_step(step, index)
+
+    monkeypatch.setattr(TrainingStep, "__call__", poisoned)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(stores, tmp_path, monkeypatch):
+    poison(monkeypatch, at=4)
+    with pytest.raises(SqspeechError) as raised:
+        run(stores, tmp_path)
+    assert re.search(r"step 5 is not finite; the mean .* was loss \S+, .* last.ckpt of step 3; ", str(raised.value))
+    good = read_checkpoint(tmp_path / "last.ckpt", CPU)
+    assert good["training"]["step"] == 3
+    assert all(value.isfinite().all() for value in good["model"].values())
+    monkeypatch.undo()
+    assert run(stores, tmp_path).step == 6
+
+
+def test_a_rollback_goes_on_with_another_draw(stores, tmp_path, monkeypatch, capsys):
+    run(stores, tmp_path / "straight")
+    poison(monkeypatch, at=4)
+    config = replace(EXPERIMENT, training=replace(EXPERIMENT.training, steps=6))
+    trainer = Trainer(config, *stores, tmp_path / "rolled", CPU, on_nan="rollback")
+    trainer.run()
+    assert (trainer.step, trainer.train_step.draw) == (6, 1)
+    assert "going on from there with another draw" in capsys.readouterr().err
+    straight, rolled = log(tmp_path / "straight"), log(tmp_path / "rolled")
+    assert [line["step"] for line in rolled] == [line["step"] for line in straight]
+    assert rolled[:2] == straight[:2]
+    assert rolled[-1]["dev_mse_db2"] != straight[-1]["dev_mse_db2"]
+
+
+def test_rollbacks_that_do_not_help_end(stores, tmp_path, monkeypatch):
+    poison(monkeypatch, at=4, times=99)
+    trainer = Trainer(EXPERIMENT, *stores, tmp_path, CPU, on_nan="rollback")
+    with pytest.raises(SqspeechError, match="5 other draws from there failed too"):
         trainer.run()
 
 

@@ -1,0 +1,127 @@
+"""Processes that torchrun starts, joined by gloo, against one process."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from sqspeech.checkpoint import read_checkpoint
+
+CPU = torch.device("cpu")
+VARIANTS = {
+    "gaussian_sq": [],
+    "vq_ema": ["--set", "quantizer={name: vq_ema, codebook_size: 8, codebook_dim: 4, reset: true, reset_after: 2}"],
+}
+
+
+def command(experiment, exp: Path, processes: int, *options: str, restarts: int = 0) -> list[str]:
+    train = ["train", str(experiment.root / "dump"), str(exp), "--config", str(experiment.root / "c.yaml")]
+    launch = ["torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+    launch += ["--max-restarts", str(restarts), "-m"] if processes > 1 else []
+    start = launch if processes > 1 else []
+    return [sys.executable, "-m", *start, "sqspeech.cli", *train, "--device", "cpu", *options]
+
+
+def environment() -> dict[str, str]:
+    return os.environ | {"OMP_NUM_THREADS": "1"}
+
+
+def train(*arguments, **options) -> None:
+    done = subprocess.run(
+        command(*arguments, **options), env=environment(), capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def curve(exp: Path) -> list[dict[str, float]]:
+    lines = [json.loads(line) for line in (exp / "metrics.jsonl").read_text().splitlines()]
+    return [{name: value for name, value in line.items() if name != "steps_per_second"} for line in lines]
+
+
+def weights(exp: Path) -> dict[str, torch.Tensor]:
+    return read_checkpoint(exp / "last.ckpt", CPU)["model"]
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_processes_share_a_batch_and_see_what_one_would(experiment, tmp_path, variant):
+    for processes in (1, 2, 4):
+        train(experiment, tmp_path / str(processes), processes, *VARIANTS[variant])
+    alone = curve(tmp_path / "1")
+    assert {line["step"] for line in alone} == {2, 3, 4, 6}
+    for processes in ("2", "4"):
+        for one, other in zip(alone, curve(tmp_path / processes), strict=True):
+            # Reordered sums differ by some 1e-7, which clipping and Adam's first steps enlarge.
+            assert other == pytest.approx(one, rel=1e-3)
+        shared = weights(tmp_path / processes)
+        for name, value in weights(tmp_path / "1").items():
+            torch.testing.assert_close(shared[name], value, rtol=1e-2, atol=2e-3, msg=f"{processes} {name}")
+
+
+def test_a_run_is_continued_by_another_number_of_processes(experiment, tmp_path):
+    train(experiment, tmp_path / "alone", 1)
+    train(experiment, tmp_path / "both", 2, "--set", "training.steps=3")
+    train(experiment, tmp_path / "both", 1)
+    for one, other in zip(curve(tmp_path / "alone"), curve(tmp_path / "both"), strict=True):
+        assert other == pytest.approx(one, rel=1e-3)
+
+
+def test_a_lost_process_ends_all_and_a_restart_goes_on(experiment, tmp_path):
+    length = ["--set", "training.steps=400", "--set", "training.validate_every=20"]
+    train(experiment, tmp_path / "straight", 2, *length)
+    start = command(experiment, tmp_path / "cut", 2, *length, restarts=3)
+    with subprocess.Popen(start, env=environment(), stderr=subprocess.PIPE, text=True) as launcher:
+        wait_for(lambda: (tmp_path / "cut/best.ckpt").exists())
+        os.kill(workers(launcher.pid)[-1], signal.SIGKILL)
+        _, errors = launcher.communicate(timeout=300)
+    assert launcher.returncode == 0, errors
+    runs = (tmp_path / "cut/runs.jsonl").read_text().splitlines()
+    assert [json.loads(run)["first_step"] > 0 for run in runs] == [False, True]
+    one, two = weights(tmp_path / "straight"), weights(tmp_path / "cut")
+    assert all(torch.equal(one[name], two[name]) for name in one)
+    assert curve(tmp_path / "cut") == curve(tmp_path / "straight")
+
+
+def test_sigterm_to_the_launcher_writes_a_checkpoint_and_the_run_goes_on(experiment, tmp_path):
+    length = ["--set", "training.steps=300", "--set", "training.validate_every=300"]
+    train(experiment, tmp_path / "straight", 2, *length)
+    start = command(experiment, tmp_path / "cut", 2, *length)
+    with subprocess.Popen(start, env=environment(), stderr=subprocess.PIPE, text=True) as launcher:
+        wait_for(lambda: "loss" in text(tmp_path / "cut/metrics.jsonl"))
+        launcher.send_signal(signal.SIGTERM)
+        _, errors = launcher.communicate(timeout=300)
+    assert launcher.returncode != 0
+    assert "run the same command to go on" in errors
+    assert 0 < read_checkpoint(tmp_path / "cut/last.ckpt", CPU)["training"]["step"] < 300
+    train(experiment, tmp_path / "cut", 2, *length)
+    one, two = weights(tmp_path / "straight"), weights(tmp_path / "cut")
+    assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_a_batch_that_cannot_be_shared_out_is_refused(experiment, tmp_path):
+    done = subprocess.run(
+        command(experiment, tmp_path, 3), env=environment(), capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode != 0
+    assert "error: crops.batch_size" in done.stderr
+
+
+def text(path: Path) -> str:
+    return path.read_text() if path.exists() else ""
+
+
+def wait_for(condition) -> None:
+    end = time.monotonic() + 200
+    while not condition():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.02)
+
+
+def workers(launcher: int) -> list[int]:
+    lists = [file.read_text() for file in Path(f"/proc/{launcher}/task").glob("*/children")]
+    return sorted(int(child) for part in lists for child in part.split())
