@@ -1,4 +1,3 @@
-import copy
 import io
 import os
 import zipfile
@@ -8,7 +7,7 @@ import torch
 
 from sqspeech.checkpoint import TrainedModel, build_model, checkpoint_content, read_checkpoint, write_content
 from sqspeech.config import ExperimentConfig
-from sqspeech.errors import CheckpointError, DataError, SqspeechError
+from sqspeech.errors import CheckpointError, DataError
 
 CONFIG = ExperimentConfig.from_dict(
     {"encoder": {"width": 8}, "quantizer": {"codebook_size": 4, "codebook_dim": 2}, "decoder": {"width": 4}},
@@ -97,12 +96,3 @@ def test_an_unknown_speaker_is_answered_with_the_nearest(path):
     assert trained.speaker_index("p226").tolist() == [1]
     with pytest.raises(DataError, match=r"no speaker p22; the nearest of its 3 are p22[56], p22[56]"):
         trained.speaker_index("p22")
-
-
-def test_a_failed_write_leaves_the_old_file_and_nothing_else(path, model, monkeypatch):
-    before = path.read_bytes()
-    monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")))
-    with pytest.raises(SqspeechError, match=r"a.ckpt: cannot write \(No space left on device\)"):
-        write_content(path, checkpoint_content(CONFIG, SPEAKERS, copy.deepcopy(model), {}))
-    assert path.read_bytes() == before
-    assert list(path.parent.iterdir()) == [path]

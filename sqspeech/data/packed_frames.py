@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ SHARE = 0.5
 CHUNK = 2**26
 
 
+@runtime_checkable
 class PackedFrames(Protocol):
     """The frames of all utterances, in order.
 

@@ -27,9 +27,11 @@ def uniform(seed: int, step: int | Int[Tensor, ""], rows: Int[Tensor, " B"], str
 def _finalise(state: Tensor) -> Tensor:
     state = (state ^ _shift(state, 30)) * FIRST
     state = (state ^ _shift(state, 27)) * SECOND
-    return state ^ _shift(state, 31)
+    mixed: Tensor = state ^ _shift(state, 31)
+    return mixed
 
 
 def _shift(state: Tensor, bits: int) -> Tensor:
     # A logical shift: torch's own keeps the sign.
-    return (state >> bits) & (2 ** (64 - bits) - 1)
+    shifted: Tensor = (state >> bits) & (2 ** (64 - bits) - 1)
+    return shifted

@@ -205,7 +205,7 @@ class TrainingStep:
 @contextmanager
 def _products_in(precision: Precision) -> Iterator[None]:
     """Say what float32 products run in: TF32 where it is asked for and nowhere else."""
-    switches = (torch.backends.cuda.matmul, torch.backends.cudnn.conv, torch.backends.cudnn.rnn)  # type: ignore[attr-defined]
+    switches: list[Any] = [torch.backends.cuda.matmul, torch.backends.cudnn.conv, torch.backends.cudnn.rnn]  # type: ignore[attr-defined]
     before = [switch.fp32_precision for switch in switches]
     try:
         for switch in switches:

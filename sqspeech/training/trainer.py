@@ -192,6 +192,7 @@ class Trainer:
     def _roll_back(self, bad: int, log: TrainingLog) -> None:
         before = ", ".join(f"{name} {value:.4g}" for name, value in self.last_values.items())
         self.checkpoints.wait()
+        least([0], self.device)  # nobody reads before the first has written
         content = self.checkpoints.load(self.device)
         if content is None:
             raise CheckpointError(f"{self.exp}: the checkpoints were removed while training; train again")

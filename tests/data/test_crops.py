@@ -1,11 +1,15 @@
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from sqspeech.data.crops import CropConfig, Crops
-from sqspeech.errors import DataError
+from sqspeech.data.packed_frames import pack
+from sqspeech.errors import ConfigError, DataError
+
+CPU = torch.device("cpu")
 
 
 def corpus(*lengths: int) -> list[np.ndarray]:
@@ -13,35 +17,70 @@ def corpus(*lengths: int) -> list[np.ndarray]:
     return [np.stack([np.full(n, u), np.arange(n)], axis=1).astype(np.float32) for u, n in enumerate(lengths)]
 
 
-def make(lengths: list[int], seed: int = 0, **config: int) -> Crops:
-    speakers = [10 + u for u in range(len(lengths))]
-    return Crops(corpus(*lengths), speakers, CropConfig(**config), seed=seed, device=torch.device("cpu"))
+def make(lengths: list[int], *, speakers=None, seed: int = 0, part=(0, 1), **config: Any) -> Crops:
+    speakers = speakers or [10 + u for u in range(len(lengths))]
+    return Crops(pack(corpus(*lengths), CPU), speakers, CropConfig(**config), seed=seed, part=part)
+
+
+def firsts(crops: Crops, steps: int) -> Counter[tuple[int, int]]:
+    """How often each (utterance, first frame) was drawn."""
+    first = torch.cat([crops.batch(step)[0][:, 0] for step in range(steps)])
+    return Counter(map(tuple, first.long().tolist()))
 
 
 def test_a_crop_is_consecutive_frames_of_one_utterance_with_its_speaker():
-    crops = make([40, 50, 6], batch_size=64, frames=4)
+    crops = make([40, 50, 6], speakers=[12, 10, 11], batch_size=64, frames=4)
     mel, speaker = crops.batch(3)
     assert mel.shape == (64, 6, 2)
     assert (mel[:, :, 0] == mel[:, :1, 0]).all()
     assert (mel[:, 1:, 1] - mel[:, :-1, 1] == 1).all()
-    assert (speaker == 10 + mel[:, 0, 0]).all()
+    assert (speaker == torch.tensor([12, 10, 11])[mel[:, 0, 0].long()]).all()
 
 
 def test_utterances_and_then_positions_are_uniform_and_all_are_reached():
-    crops = make([6, 9], batch_size=500, frames=4)
-    first = torch.cat([crops.batch(step)[0][:, 0] for step in range(20)])
-    counts = Counter(map(tuple, first.long().tolist()))
+    counts = firsts(make([6, 9], batch_size=500, frames=4), steps=20)
     assert set(counts) == {(0, 0), (1, 0), (1, 1), (1, 2), (1, 3)}
     assert counts[0, 0] == pytest.approx(5000, rel=0.06)
     assert all(counts[1, t] == pytest.approx(1250, rel=0.12) for t in range(4))
 
 
-def test_draws_are_a_function_of_seed_and_step():
-    one, two, other = make([99, 80]), make([99, 80]), make([99, 80], seed=1)
+def test_by_duration_all_positions_are_alike():
+    counts = firsts(make([6, 5, 9], batch_size=500, frames=4, sampling="duration"), steps=20)
+    assert set(counts) == {(0, 0), (2, 0), (2, 1), (2, 2), (2, 3)}
+    assert all(count == pytest.approx(2000, rel=0.1) for count in counts.values())
+
+
+def test_by_speaker_all_speakers_are_alike_and_then_their_utterances():
+    # Speaker 7 has the utterances 0, 2 and 3, of which the last is too short; speaker 4 has the first only.
+    crops = make([6, 6, 6, 5], speakers=[7, 4, 7, 7], batch_size=500, frames=4, sampling="speaker")
+    counts = firsts(crops, steps=20)
+    assert counts[1, 0] == pytest.approx(5000, rel=0.06)
+    assert counts[0, 0] == pytest.approx(2500, rel=0.1)
+    assert counts[2, 0] == pytest.approx(2500, rel=0.1)
+
+
+@pytest.mark.parametrize("sampling", ["utterance", "duration", "speaker"])
+def test_draws_are_a_function_of_seed_and_step(sampling):
+    one, two = make([99, 80], sampling=sampling), make([99, 80], sampling=sampling)
+    other = make([99, 80], sampling=sampling, seed=1)
     one.batch(0)
     assert torch.equal(one.batch(7)[0], two.batch(7)[0])
+    assert torch.equal(one.batch(7)[0], two.batch(torch.tensor(7))[0])
     assert not torch.equal(one.batch(8)[0], two.batch(7)[0])
     assert not torch.equal(other.batch(7)[0], two.batch(7)[0])
+
+
+@pytest.mark.parametrize("processes", [2, 4])
+def test_the_parts_of_a_batch_are_the_batch(processes):
+    mel, speaker = make([99, 80]).batch(7)
+    parts = [make([99, 80], part=(index, processes)).batch(7) for index in range(processes)]
+    assert torch.equal(torch.cat([part[0] for part in parts]), mel)
+    assert torch.equal(torch.cat([part[1] for part in parts]), speaker)
+
+
+def test_a_batch_that_cannot_be_shared_out_is_refused():
+    with pytest.raises(ConfigError, match=r"batch_size = 52 cannot be shared out between 3 processes"):
+        make([99], part=(0, 3))
 
 
 def test_short_utterances_are_left_out_and_counted():
