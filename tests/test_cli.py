@@ -18,7 +18,7 @@ from sqspeech import cli
 OPTIONS = {
     "features": {"--config", "--set", "--jobs", "--device", "--shard", "--strict"},
     "validate": {"--fix", "--jobs", "--report", "--strict"},
-    "train": {"--config", "--set", "--device"},
+    "train": {"--config", "--set", "--device", "--residency", "--on-nan", "--eager", "--profile"},
     "units": {"--output", "-o", "--format", "--device", "--strict"},
     "convert": {"--to", "--output", "-o", "--device", "--strict"},
     "evaluate": {"--output", "-o", "--item", "--parallel", "--device", "--strict"},

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
 from sqspeech.checkpoint import read_checkpoint
 
 CPU = torch.device("cpu")
-VARIANTS = {
-    "gaussian_sq": [],
-    "vq_ema": ["--set", "quantizer={name: vq_ema, codebook_size: 8, codebook_dim: 4, reset: true, reset_after: 2}"],
+QUANTIZERS = {
+    "gaussian_sq": {"name": "gaussian_sq", "codebook_size": 8, "codebook_dim": 4},
+    "vq_ema": {"name": "vq_ema", "codebook_size": 8, "codebook_dim": 4, "reset": True, "reset_after": 2},
 }
 
 
@@ -48,10 +49,12 @@ def weights(exp: Path) -> dict[str, torch.Tensor]:
     return read_checkpoint(exp / "last.ckpt", CPU)["model"]
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_processes_share_a_batch_and_see_what_one_would(experiment, tmp_path, variant):
+@pytest.mark.parametrize("quantizer", QUANTIZERS)
+def test_processes_share_a_batch_and_see_what_one_would(experiment, tmp_path, quantizer):
+    config = yaml.safe_load((experiment.root / "c.yaml").read_text()) | {"quantizer": QUANTIZERS[quantizer]}
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(config))
     for processes in (1, 2, 4):
-        train(experiment, tmp_path / str(processes), processes, *VARIANTS[variant])
+        train(experiment, tmp_path / str(processes), processes, "--config", str(tmp_path / "c.yaml"))
     alone = curve(tmp_path / "1")
     assert {line["step"] for line in alone} == {2, 3, 4, 6}
     for processes in ("2", "4"):
