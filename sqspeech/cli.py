@@ -1,6 +1,7 @@
 """The command line. torch is imported inside the commands, so that --help answers at once."""
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from enum import StrEnum
@@ -294,14 +295,27 @@ def _read_inputs(inputs: Sequence[Path]) -> "list[Utterance]":
 
 def main() -> None:
     """Run the command line; an expected failure is one line and status 1, an interruption is status 130."""
+    status = _run()
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        # gloo's threads outlive their process group, and now and then abort an interpreter that is taken down.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    sys.exit(status)
+
+
+def _run() -> int:
     try:
         app()
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     except SqspeechError as error:
         print(f"error: {error}", file=sys.stderr)
-        sys.exit(1)
+        return 1
     except KeyboardInterrupt:
         print("interrupted; run the same command to go on", file=sys.stderr)
-        sys.exit(130)
+        return 130
+    return 0
 
 
 if __name__ == "__main__":

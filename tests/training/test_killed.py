@@ -1,0 +1,63 @@
+"""Trainings that are killed without a word, as by a power cut or the system that is out of memory."""
+
+import multiprocessing
+import random
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from sqspeech.checkpoint import read_checkpoint
+from sqspeech.config import load_config
+from sqspeech.data.feature_store import FeatureStore
+from sqspeech.training import Trainer
+
+CPU = torch.device("cpu")
+KILLS = 20
+
+
+def train(root: Path, exp: Path, steps: int) -> None:
+    torch.set_num_threads(1)
+    config = load_config(root / "c.yaml", [])
+    training = replace(
+        config.training, steps=steps, log_every=1, validate_every=20, checkpoint_every=3, keep_every=10, keep=2
+    )
+    stores = (FeatureStore.open(root / "dump" / name) for name in ("train", "dev"))
+    Trainer(replace(config, training=training), *stores, exp, CPU).run()
+
+
+def log(exp: Path) -> list[str]:
+    lines = (exp / "metrics.jsonl").read_text().splitlines()
+    return [line.partition(', "steps_per_second"')[0] for line in lines]
+
+
+def test_twenty_kills_change_no_byte(experiment, tmp_path):
+    straight, cut = tmp_path / "straight", tmp_path / "cut"
+    steps, killed, begun = 400, 0, 0
+    # A server that has imported torch makes a start cheap; each child is a process of its own.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["sqspeech.training"])
+    draw = random.Random(0)
+    while killed < KILLS:
+        child = context.Process(target=train, args=(experiment.root, cut, steps))
+        child.start()
+        # After a time from the first sign of this child, so that kills hit the loading, the steps and the writing.
+        runs = cut / "runs.jsonl"
+        while child.is_alive() and (len(runs.read_text().splitlines()) if runs.exists() else 0) <= begun:
+            time.sleep(0.005)
+        time.sleep(draw.uniform(0, 0.25))
+        child.kill()
+        child.join()
+        killed += child.exitcode == -9
+        begun = len(runs.read_text().splitlines())
+        assert child.exitcode in (-9, 0)
+        steps += 50 * (child.exitcode == 0)
+    step = read_checkpoint(cut / "last.ckpt", CPU)["training"]["step"]
+    assert step > 0
+    for exp in (straight, cut):
+        train(experiment.root, exp, steps)
+    one, two = (read_checkpoint(exp / "last.ckpt", CPU) for exp in (straight, cut))
+    assert all(torch.equal(one["model"][name], two["model"][name]) for name in one["model"])
+    assert log(cut) == log(straight)
+    assert {path.name for path in cut.iterdir()} == {path.name for path in straight.iterdir()}
