@@ -6,6 +6,8 @@ from contextlib import contextmanager
 
 import torch
 from torch import distributed
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
 
 from sqspeech.errors import SqspeechError
 
@@ -39,7 +41,11 @@ def process_group(device: torch.device) -> Iterator[torch.device]:
         device = _own_gpu()
         torch.cuda.set_device(device)
     try:
-        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        store, place, processes = next(rendezvous("env://"))
+        # torchrun's store outlives a restart: under their old names the lost processes' addresses would still be there.
+        own = PrefixStore(f"restart{os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}", store)
+        backend = "nccl" if device.type == "cuda" else "gloo"
+        distributed.init_process_group(backend, store=own, rank=place, world_size=processes)
     except (RuntimeError, ValueError) as error:
         raise SqspeechError(
             f"process {os.environ['RANK']}: cannot reach the others ({' '.join(str(error).split())}); check torchrun's "

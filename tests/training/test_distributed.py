@@ -75,7 +75,7 @@ def test_a_run_is_continued_by_another_number_of_processes(experiment, tmp_path)
 
 
 def test_a_lost_process_ends_all_and_a_restart_goes_on(experiment, tmp_path):
-    length = ["--set", "training.steps=400", "--set", "training.validate_every=20"]
+    length = ["--set", "training.steps=150", "--set", "training.validate_every=10"]
     train(experiment, tmp_path / "straight", 2, *length)
     start = command(experiment, tmp_path / "cut", 2, *length, restarts=3)
     with subprocess.Popen(start, env=environment(), stderr=subprocess.PIPE, text=True) as launcher:
@@ -91,7 +91,7 @@ def test_a_lost_process_ends_all_and_a_restart_goes_on(experiment, tmp_path):
 
 
 def test_sigterm_to_the_launcher_writes_a_checkpoint_and_the_run_goes_on(experiment, tmp_path):
-    length = ["--set", "training.steps=300", "--set", "training.validate_every=300"]
+    length = ["--set", "training.steps=150", "--set", "training.validate_every=150"]
     train(experiment, tmp_path / "straight", 2, *length)
     start = command(experiment, tmp_path / "cut", 2, *length)
     with subprocess.Popen(start, env=environment(), stderr=subprocess.PIPE, text=True) as launcher:
@@ -100,7 +100,7 @@ def test_sigterm_to_the_launcher_writes_a_checkpoint_and_the_run_goes_on(experim
         _, errors = launcher.communicate(timeout=300)
     assert launcher.returncode != 0
     assert "run the same command to go on" in errors
-    assert 0 < read_checkpoint(tmp_path / "cut/last.ckpt", CPU)["training"]["step"] < 300
+    assert 0 < read_checkpoint(tmp_path / "cut/last.ckpt", CPU)["training"]["step"] < 150
     train(experiment, tmp_path / "cut", 2, *length)
     one, two = weights(tmp_path / "straight"), weights(tmp_path / "cut")
     assert all(torch.equal(one[name], two[name]) for name in one)
