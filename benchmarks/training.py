@@ -23,7 +23,6 @@ from plain_training import FeatureFile, PlainTraining
 from quantizer import TUNED_MALLOC
 from speech import RATE, SHORT, Samples, recorded, synthesised
 from torch import nn
-from torch.autograd.profiler import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
 from data_prep.command import run
@@ -34,13 +33,13 @@ from sqspeech.data.packed_frames import pack
 from sqspeech.errors import DataError, SqspeechError
 from sqspeech.features import LogMel
 from sqspeech.models.encoder import EncoderConfig
+from sqspeech.training.profiling import parts_on_cpu, parts_on_gpu
 from sqspeech.training.step import WARM_UP, TrainingStep
 
 WIDTHS = (768, 256)
 # As many as VCTK has: the files are given to them in turn.
 SPEAKERS = 109
 WHOLE = 500_000
-PARTS = ("data", "encoder", "quantizer", "decoder", "backward", "clip", "optimizer")
 PROFILED = 20
 
 
@@ -258,27 +257,6 @@ def break_down(turn: Turn, steps: int) -> dict[str, float]:
         wall = 1e6 * (time.perf_counter() - start)
     found = parts_on_gpu(profiler.key_averages()) if on_gpu else parts_on_cpu(profiler.key_averages(), wall)
     return {f"part_{name}_ms": time / steps / 1e3 for name, time in found.items()}
-
-
-def parts_on_cpu(events: Sequence[Any], wall: float) -> dict[str, float]:
-    """Return the microseconds of each part."""
-    times = {event.key: event.cpu_time_total for event in events}
-    found = {part: times.get(f"sqspeech::{part}", 0.0) for part in PARTS}
-    return found | {"other": wall - sum(found.values())}
-
-
-def parts_on_gpu(events: Sequence[Any]) -> dict[str, float]:
-    """Return the microseconds of the kernels that each part launches."""
-    called = [event for event in events if event.device_type == DeviceType.CPU]
-    kernels = [event for event in events if event.device_type == DeviceType.CUDA and not event.is_user_annotation]
-    found = {
-        part: sum(event.device_time_total for event in called if event.key == f"sqspeech::{part}") for part in PARTS
-    }
-    # Autograd launches backward's kernels from a thread of its own, which the part's range does not cover.
-    found["backward"] = sum(
-        event.device_time_total for event in called if event.key.startswith("autograd::engine::evaluate_function")
-    )
-    return found | {"other": sum(event.self_device_time_total for event in kernels) - sum(found.values())}
 
 
 def measure_long(turn: Turn) -> dict[str, float]:

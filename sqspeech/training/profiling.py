@@ -24,7 +24,8 @@ def profile_steps(run_step: Callable[[], None], steps: int, exp: Path, device: t
     on_gpu = device.type == "cuda"
     activities = [ProfilerActivity.CPU, *[ProfilerActivity.CUDA] * on_gpu]
     # Two more warm-up steps are the profiler's own, which is slow while it starts.
-    with profile(activities=activities, schedule=schedule(wait=WARM_UP, warmup=2, active=steps)) as profiler:
+    plan = schedule(wait=WARM_UP, warmup=2, active=steps)
+    with profile(activities=activities, schedule=plan, acc_events=True) as profiler:
         for number in range(WARM_UP + 2 + steps):
             run_step()
             if on_gpu:
@@ -34,19 +35,47 @@ def profile_steps(run_step: Callable[[], None], steps: int, exp: Path, device: t
     exp.mkdir(parents=True, exist_ok=True)
     with atomic_path(exp / "profile.json") as temporary:
         profiler.export_chrome_trace(str(temporary))
-    averages = [event for event in profiler.key_averages() if not event.key.startswith("ProfilerStep")]
-    return _table(averages, steps, on_gpu) + f"\n{exp / 'profile.json'}: the trace, for chrome://tracing or Perfetto"
+    table = _table(profiler.key_averages(), steps, on_gpu)
+    return f"{table}\n{exp / 'profile.json'}: the trace, for chrome://tracing or Perfetto"
 
 
-def _table(averages: Sequence[Any], steps: int, on_gpu: bool) -> str:
+def parts_on_cpu(events: Sequence[Any], wall: float) -> dict[str, float]:
+    """Return the microseconds of each part; `other` is what is left of `wall`."""
+    times = {event.key: event.cpu_time_total for event in events}
+    found = {part: times.get(f"sqspeech::{part}", 0.0) for part in PARTS}
+    return found | {"other": wall - sum(found.values())}
+
+
+def parts_on_gpu(events: Sequence[Any]) -> dict[str, float]:
+    """Return the microseconds of the kernels that each part launches; `other` is those of none."""
+    called = [event for event in events if event.device_type.name == "CPU"]
+    found = {
+        part: sum(event.device_time_total for event in called if event.key == f"sqspeech::{part}") for part in PARTS
+    }
+    # Autograd launches backward's kernels from a thread of its own, which the part's range does not cover.
+    found["backward"] = sum(
+        event.device_time_total for event in called if event.key.startswith("autograd::engine::evaluate_function")
+    )
+    kernels = sum(event.self_device_time_total for event in _kernels(events))
+    return found | {"other": kernels - sum(found.values())}
+
+
+def _kernels(events: Sequence[Any]) -> list[Any]:
+    return [event for event in events if event.device_type.name == "CUDA" and not event.is_user_annotation]
+
+
+def _table(events: Sequence[Any], steps: int, on_gpu: bool) -> str:
+    wall = sum(event.cpu_time_total for event in events if event.key.startswith("ProfilerStep"))
+    parts = parts_on_gpu(events) if on_gpu else parts_on_cpu(events, wall)
+    total = sum(parts.values()) or 1.0
     own = "self_device_time_total" if on_gpu else "self_cpu_time_total"
-    whole = "device_time_total" if on_gpu else "cpu_time_total"
-    operations = [event for event in averages if not event.key.startswith("sqspeech::")]
-    total = sum(getattr(event, own) for event in operations) or 1.0
-    parts = {event.key.removeprefix("sqspeech::"): getattr(event, whole) for event in averages}
-    lines = [(name, parts[name]) for name in PARTS if name in parts]
+    ours = ("sqspeech::", "ProfilerStep")
+    operations = _kernels(events) if on_gpu else [event for event in events if not event.key.startswith(ours)]
     operations.sort(key=lambda event: getattr(event, own), reverse=True)
-    lines += [(event.key, getattr(event, own)) for event in operations[:HEAVIEST]]
-    texts = [f"{name[:48]:<48} {time / steps / 1000:10.3f} {100 * time / total:6.1f} %" for name, time in lines]
-    header = f"{'part of a step, then the heaviest operations':<48} {'ms':>10} {'share':>8}"
-    return "\n".join([header, *texts, f"{'whole':<48} {total / steps / 1000:10.3f} {100:6.1f} %"])
+    heaviest = [(event.key, getattr(event, own)) for event in operations[:HEAVIEST]]
+    lines = [("part of a step", *parts.items()), ("heaviest operations", *heaviest)]
+    texts = []
+    for header, *rows in lines:
+        texts.append(f"{header:<48} {'ms':>10} {'share':>8}")
+        texts += [f"{name[:48]:<48} {time / steps / 1000:10.3f} {100 * time / total:6.1f} %" for name, time in rows]
+    return "\n".join([*texts, f"{'whole step':<48} {total / steps / 1000:10.3f} {100:6.1f} %"])

@@ -13,7 +13,6 @@ import pytest
 import torch
 import yaml
 from corpus import CONFIG, voice, write_corpus
-from torch.autograd.profiler import DeviceType
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -21,6 +20,7 @@ from sqspeech.checkpoint import build_model
 from sqspeech.config import ExperimentConfig
 from sqspeech.data.data_dir import Utterance
 from sqspeech.errors import DataError, SqspeechError
+from sqspeech.training.profiling import PARTS
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 CONFIGURATION = ExperimentConfig.from_dict(yaml.safe_load(CONFIG), "test")
@@ -137,35 +137,10 @@ def test_the_operations_of_the_products_are_counted(modules: SimpleNamespace) ->
     assert sum(modules.training.flops(CONFIGURATION).values()) == pytest.approx(counter.get_total_flops(), rel=0.02)
 
 
-def test_kernels_count_once_and_backward_by_its_own_thread(modules: SimpleNamespace) -> None:
-    def event(key: str, device_type: DeviceType, total: float, own: float, annotation: bool = False) -> object:
-        return SimpleNamespace(
-            key=key,
-            device_type=device_type,
-            device_time_total=total,
-            self_device_time_total=own,
-            is_user_annotation=annotation,
-        )
-
-    events = [
-        event("sqspeech::encoder", DeviceType.CPU, 3, 0, True),
-        event("sqspeech::encoder", DeviceType.CUDA, 9, 9, True),
-        event("aten::conv1d", DeviceType.CPU, 3, 3),
-        event("conv_kernel", DeviceType.CUDA, 3, 3),
-        event("sqspeech::backward", DeviceType.CPU, 0, 0, True),
-        event("autograd::engine::evaluate_function: ConvolutionBackward0", DeviceType.CPU, 5, 0),
-        event("ConvolutionBackward0", DeviceType.CPU, 5, 0),
-        event("backward_kernel", DeviceType.CUDA, 5, 5),
-        event("sum_kernel", DeviceType.CUDA, 1, 1),
-    ]
-    found = {name: time for name, time in modules.training.parts_on_gpu(events).items() if time}
-    assert found == {"encoder": 3, "backward": 5, "other": 1}
-
-
 def test_a_step_is_broken_down(benchmark: ModuleType, files: list[object]) -> None:
     turn = benchmark.Turn(files=files, config=CONFIGURATION, device="cpu", side="eager", steps=1)
     found = benchmark.break_down(turn, 2)
-    assert set(found) == {f"part_{name}_ms" for name in (*benchmark.PARTS, "other")}
+    assert set(found) == {f"part_{name}_ms" for name in (*PARTS, "other")}
     assert min(found.values()) > 0
 
 
