@@ -53,7 +53,7 @@ parse_options() {
 }
 
 run_stage() { # NUMBER TITLE COMMAND ARGUMENT...
-  local number=$1 title=$2 began=$SECONDS status=0 command slug log took
+  local number=$1 title=$2 began=$SECONDS status=0 ended=failed command slug log took
   shift 2
   if [ "$number" -lt "$stage" ] || [ "$number" -gt "$stop_stage" ]; then return; fi
   command=$(printf ' %q' "$@")
@@ -67,12 +67,14 @@ run_stage() { # NUMBER TITLE COMMAND ARGUMENT...
   printf '[%s] stage %s: %s\n' "$(date +%T)" "$number" "$title"
   printf '$%s\n' "$command" >"$log"
   # Progress bars go to stderr and are drawn only on a terminal: there stderr is left alone, and the log lacks it.
-  if [ -t 2 ]; then "$@" | tee -a "$log"; else "$@" 2>&1 | tee -a "$log"; fi || status=$?
+  # tee outlives a Ctrl-C, so that the command can say its last words.
+  if [ -t 2 ]; then "$@" | tee -ai "$log"; else "$@" 2>&1 | tee -ai "$log"; fi || status=$?
   took=$((SECONDS - began))
   printf -v took '%d:%02d:%02d' $((took / 3600)) $((took / 60 % 60)) $((took % 60))
   if [ "$status" -ne 0 ]; then
-    printf './%s: stage %s (%s) failed with status %s after %s; see above and %s; to continue: ./%s%s --stage %s\n' \
-      "${0##*/}" "$number" "$title" "$status" "$took" "$log" "${0##*/}" "$given" "$number" | tee -a "$log" >&2
+    case $status in 75 | 130) ended='was stopped' ;; esac # by a signal; what was done is kept
+    printf './%s: stage %s (%s) %s with status %s after %s; see above and %s; to continue: ./%s%s --stage %s\n' \
+      "${0##*/}" "$number" "$title" "$ended" "$status" "$took" "$log" "${0##*/}" "$given" "$number" | tee -a "$log" >&2
     exit "$status"
   fi
   printf '[%s] stage %s: done in %s\n' "$(date +%T)" "$number" "$took" | tee -a "$log"

@@ -19,8 +19,7 @@ CPU = torch.device("cpu")
 def store(tmp_path_factory) -> FeatureStore:
     root = tmp_path_factory.mktemp("packed")
     config = ExperimentConfig.from_dict(yaml.safe_load(CONFIG), "test")
-    # Two jobs write two arks, in whatever order the utterances come.
-    extract_features(DataDir.read(write_corpus(root / "corpus", range(4))), root / "dump", config.features, jobs=2)
+    extract_features(DataDir.read(write_corpus(root / "corpus", range(4))), root / "dump", config.features)
     return FeatureStore.open(root / "dump")
 
 

@@ -51,7 +51,7 @@ if command == "train":
     (exp / "config.yaml").write_text(yaml.safe_dump(config))
     if os.environ.get("SLOW"):
         (exp / "last.ckpt").write_text("step 5")
-        signal.signal(signal.SIGTERM, lambda *_: (print("step saved"), sys.exit(130)))
+        signal.signal(signal.SIGTERM, lambda *_: (print("step saved"), sys.exit(75)))
         time.sleep(60)
     if os.environ.get("FAIL") == f"{exp.parent.name}/{exp.name}":
         sys.exit("Traceback\\nerror: the loss is not finite\\n")

@@ -145,6 +145,12 @@ def test_a_failure_keeps_its_status_and_stops_the_recipe(recipe: Path) -> None:
     assert log(recipe, "3-training", "my own")[-1] == message
 
 
+def test_a_stop_is_no_failure(recipe: Path) -> None:
+    done = bash(recipe, "--stage", "2", status="75")
+    assert done.returncode == 75
+    assert done.stderr.startswith("./run.sh: stage 3 (Training) was stopped with status 75 after ")
+
+
 def test_an_interactive_run_leaves_stderr_on_the_terminal(recipe: Path) -> None:
     pty = pytest.importorskip("pty")
     ours, theirs = pty.openpty()
