@@ -3,7 +3,7 @@
 `python benchmarks/residency.py --json FILE` writes a dump of 44 hours of synthesised frames (5 GB, in --folder, which
 is kept for the next call), then trains on it with the published configuration: from the memory of the device, from
 that of the host, and mapped from disk. Each runs in a process of its own. What its memory holds beyond that of the
-same training on a hundred utterances is set beside what `sqspeech train` announces.
+same training on one utterance of each speaker is set beside what `sqspeech train` announces.
 """
 
 import json
@@ -35,7 +35,6 @@ from sqspeech.training import Trainer
 # As VCTK 0.92 after preparation: hours, utterances, speakers.
 HOURS, UTTERANCES, SPEAKERS = 44, 44_257, 109
 FRAMES_PER_HOUR = 360_000
-SMALL = 100
 PLACES = [place for place in get_args(Residency) if place != "auto"]
 # Between two looks at the memory, in seconds.
 INTERVAL = 0.01
@@ -120,7 +119,7 @@ def compare(dumps: Path, device: str, steps: int) -> dict[str, float]:
     """Return for each place what is announced and what is held beyond the small training, in GB, and the speed."""
 
     def run_one(name: str, residency: Residency) -> Training:
-        return in_own_process(train, dumps / name, dumps / "dev", residency, device, steps)
+        return in_own_process(train, dumps / name, dumps / "small", residency, device, steps)
 
     small, figures = run_one("small", "device"), dict[str, float]()
     for place in PLACES:
@@ -136,24 +135,21 @@ def compare(dumps: Path, device: str, steps: int) -> dict[str, float]:
 
 def main(
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures here.")] = None,
-    folder: Annotated[
-        Path | None, typer.Option(help="Where the dump is kept; a temporary folder if not given.")
-    ] = None,
+    folder: Annotated[Path | None, typer.Option(help="Where the dump is kept; else it is temporary.")] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     steps: Annotated[int, typer.Option(min=1, help="Steps of a training.")] = 20,
-    utterances: Annotated[int, typer.Option(min=SMALL, help="Of the corpus.")] = UTTERANCES,
+    utterances: Annotated[int, typer.Option(min=SPEAKERS, help="Of the corpus.")] = UTTERANCES,
     hours: Annotated[float, typer.Option(min=0.01, help="Of the corpus.")] = HOURS,
 ) -> None:
     """Compare the memory that a training holds with what it announces, wherever its features are."""
     with TemporaryDirectory() as temporary:
         dumps = folder or Path(temporary)
         write_dump(dumps / "train", utterances, hours)
-        write_dump(dumps / "small", SMALL, SMALL * hours / utterances)
-        write_dump(dumps / "dev", SPEAKERS, SPEAKERS * hours / utterances)
+        write_dump(dumps / "small", SPEAKERS, SPEAKERS * hours / utterances)
         figures = compare(dumps, device, steps)
     columns = ("announced_gb", "held_gb", "held_on_gpu_gb", "speed_ratio")
     rows = [[place, *(f"{figures[f'{column}_{place}']:.3g}" for column in columns)] for place in PLACES]
-    print_table(f"{device}: {hours:g} hours of features, beside {SMALL} utterances", ("from", *columns), rows)
+    print_table(f"{device}: {hours:g} hours of features, beside one utterance a speaker", ("from", *columns), rows)
     if json_file:
         json_file.write_text(json.dumps(figures | {"machine": describe_machine()}, indent=2) + "\n")
 

@@ -55,7 +55,7 @@ def test_the_command_writes_its_figures(benchmark, tmp_path, monkeypatch):
     arguments = ["--utterances", "120", "--hours", "0.05", "--json", str(tmp_path / "f.json")]
     done = CliRunner().invoke(app, arguments, catch_exceptions=False)
     assert done.exit_code == 0
-    assert asked == [("small", "dev", "device"), *[("train", "dev", place) for place in ("device", "host", "disk")]]
+    assert asked == [("small", "small", "device"), *[("train", "small", place) for place in ("device", "host", "disk")]]
     figures = json.loads((tmp_path / "f.json").read_text())
     assert figures["announced_gb_host"] == 5
     assert figures["held_gb_host"] == 5.5
