@@ -1,13 +1,16 @@
 """Read any audio as mono float32, resample it, and write it."""
 
-import io
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import librosa
 import numpy as np
 import soundfile
+import soxr
 from numpy.typing import NDArray
 
 from sqspeech.atomic import atomic_path
@@ -16,6 +19,8 @@ from sqspeech.errors import DataError
 # What programs that write to a pipe state, since they cannot know it, is at least this.
 UNKNOWN_LENGTH = 0x7FFF0000
 SHORTENED = re.compile(r"^ *(?:data|SSND) : (?P<stated>\d+) \(should be (?P<there>\d+)\)", re.MULTILINE)
+# Samples that are decoded, resampled or encoded at once.
+BLOCK = 2**20
 SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif"})
 
 
@@ -82,12 +87,28 @@ def read(
     """
     path = Path(path)
     _check_file(path)
-    samples, rate = _decode(path, start, end)
-    if not np.isfinite(samples).all():
-        raise DataError(f"{path}: NaN or infinite samples; the file is damaged, fetch or record it again")
+    with _opened(path, start, end) as (file, count):
+        samples, rate = _decode(path, file, count), int(file.samplerate)
     if sample_rate is None or sample_rate == rate:
         return samples, rate
     return resample(samples, rate, sample_rate), sample_rate
+
+
+def read_to_disk(
+    path: Path | str, sample_rate: int, target: Path, start: float = 0.0, end: float | None = None
+) -> NDArray[np.float32]:
+    """Return what `read` returns as an array mapped from the file `target`, which is written block by block.
+
+    However long the recording is, it is never in memory as a whole.
+    """
+    path = Path(path)
+    _check_file(path)
+    with target.open("wb") as out, _opened(path, start, end) as (file, count):
+        stream = soxr.ResampleStream(file.samplerate, sample_rate, 1, quality="HQ")
+        for begin in range(0, count, BLOCK):
+            block, last = _decode(path, file, min(BLOCK, count - begin)), begin + BLOCK >= count
+            out.write((block if file.samplerate == sample_rate else stream.resample_chunk(block, last)).tobytes())
+    return np.memmap(target, np.float32, "r")
 
 
 def _check_file(path: Path) -> None:
@@ -111,7 +132,9 @@ def _undecodable(path: Path, error: soundfile.LibsndfileError) -> DataError:
     return DataError(f"{path}: cannot decode ({reason}); it is damaged or no audio file")
 
 
-def _decode(path: Path, start: float, end: float | None) -> tuple[NDArray[np.float32], int]:
+@contextmanager
+def _opened(path: Path, start: float, end: float | None) -> Iterator[tuple[soundfile.SoundFile, int]]:
+    """Yield a recording from which so many samples are to be read."""
     try:
         with soundfile.SoundFile(path) as file:
             _check_whole(path, file)
@@ -122,14 +145,19 @@ def _decode(path: Path, start: float, end: float | None) -> tuple[NDArray[np.flo
                     f"{path}: nothing between {start} s and {end} s; it lasts {file.frames / file.samplerate} s"
                 )
             file.seek(first)
-            samples = file.read(last - first, dtype="float32", always_2d=True)
-            rate: int = file.samplerate
+            yield file, last - first
     except soundfile.LibsndfileError as error:
         raise _undecodable(path, error) from error
-    if len(samples) < last - first:
-        raise DataError(f"{path}: truncated, {len(samples)} of {last - first} samples; fetch or record it again")
+
+
+def _decode(path: Path, file: soundfile.SoundFile, count: int) -> NDArray[np.float32]:
+    samples = file.read(count, dtype="float32", always_2d=True)
+    if len(samples) < count:
+        raise DataError(f"{path}: truncated, {len(samples)} of {count} samples; fetch or record it again")
     mono: NDArray[np.float32] = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1, dtype=np.float32)
-    return mono, rate
+    if not np.isfinite(mono).all():
+        raise DataError(f"{path}: NaN or infinite samples; the file is damaged, fetch or record it again")
+    return mono
 
 
 def resample(samples: NDArray[np.float32], source_rate: int, target_rate: int) -> NDArray[np.float32]:
@@ -151,10 +179,40 @@ def write(path: Path | str, samples: NDArray[np.float32], sample_rate: int) -> N
         The file cannot be written.
     """
     path = Path(path)
-    if not np.isfinite(samples).all() or np.abs(samples).max(initial=0.0) > 1.0:
+    blocks = [samples[start : start + BLOCK] for start in range(0, len(samples), BLOCK)]
+    if not all(np.isfinite(block).all() and np.abs(block).max() <= 1.0 for block in blocks):
         raise DataError(f"{path}: samples are not finite or leave [-1, 1]; scale them before writing")
-    # In memory first, because libsndfile reports a full disk as no more than a "system error".
-    encoded = io.BytesIO()
-    soundfile.write(encoded, samples, sample_rate, subtype="PCM_16", format=path.suffix[1:])
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(encoded.getvalue())
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        sink = _Sink(file)
+        try:
+            with soundfile.SoundFile(
+                sink, "w", sample_rate, channels=1, subtype="PCM_16", format=path.suffix[1:]
+            ) as encoder:
+                for block in blocks:
+                    encoder.write(block)
+        except soundfile.LibsndfileError:
+            if sink.error is None:
+                raise
+        if sink.error:
+            raise sink.error
+
+
+class _Sink:
+    """A file for libsndfile that keeps why it failed: libsndfile reports a full disk as a "system error"."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file = file
+        self.error: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        try:
+            return self.file.write(data)
+        except OSError as error:
+            self.error = error
+            return 0
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self.file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self.file.tell()

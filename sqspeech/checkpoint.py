@@ -17,10 +17,11 @@ from torch import Tensor
 
 from sqspeech.config import ExperimentConfig
 from sqspeech.errors import CheckpointError, DataError
+from sqspeech.excitation import SpeakerPitch
 from sqspeech.features import LogMel
 from sqspeech.models.sqvae import SQVAE
 
-FORMAT = "sqspeech-1"
+FORMAT = "sqspeech-2"
 
 
 def build_model(config: ExperimentConfig, n_speakers: int) -> SQVAE:
@@ -36,13 +37,18 @@ def build_model(config: ExperimentConfig, n_speakers: int) -> SQVAE:
 
 
 def checkpoint_content(
-    config: ExperimentConfig, speakers: list[str], model: SQVAE, training: Mapping[str, Any]
+    config: ExperimentConfig,
+    speakers: list[str],
+    pitch: Mapping[str, SpeakerPitch],
+    model: SQVAE,
+    training: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Return what a checkpoint holds; `training` is what the trainer needs to go on (plain values and tensors)."""
     return {
         "format": FORMAT,
         "config": config.to_dict(),
         "speakers": speakers,
+        "pitch": {name: [found.log_mean, found.log_std] for name, found in pitch.items()},
         "model": model.state_dict(),
         "training": dict(training),
     }
@@ -85,6 +91,8 @@ class TrainedModel:
     ----------
     config, speakers
         What it was trained with; a speaker's place in the list is its index.
+    pitch
+        Of those speakers whose voiced speech was heard.
     model
         In eval mode, on `device`.
     log_mel
@@ -95,6 +103,7 @@ class TrainedModel:
 
     config: ExperimentConfig
     speakers: list[str]
+    pitch: dict[str, SpeakerPitch]
     model: SQVAE
     log_mel: LogMel
     device: torch.device
@@ -111,6 +120,7 @@ class TrainedModel:
         return cls(
             config=config,
             speakers=content["speakers"],
+            pitch={name: SpeakerPitch(log_mean=mean, log_std=std) for name, (mean, std) in content["pitch"].items()},
             model=model.eval(),
             log_mel=LogMel(config.features).to(device),
             device=device,

@@ -3,10 +3,12 @@
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -31,7 +33,10 @@ Strict = Annotated[bool, typer.Option("--strict", help="End with status 1 if any
 Config = Annotated[Path, typer.Option(help="The experiment's YAML.")]
 Overrides = Annotated[list[str], typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override a value of it.")]
 Checkpoint = Annotated[Path, typer.Argument(metavar="CKPT", help="A checkpoint that `sqspeech train` wrote.")]
-Inputs = Annotated[list[Path], typer.Argument(metavar="INPUT...", help="Recordings, folders, data directories.")]
+Inputs = Annotated[
+    list[Path],
+    typer.Argument(metavar="INPUT...", help="Recordings, folders, patterns, data directories; - is standard input."),
+]
 Data = Annotated[Path, typer.Argument(metavar="DATA", help="A Kaldi data directory.")]
 
 
@@ -51,11 +56,22 @@ class OnNan(StrEnum):
     rollback = "rollback"
 
 
+class VocoderChoice(StrEnum):
+    """What makes samples of a log-mel."""
+
+    world = "world"
+    griffin_lim = "griffin_lim"
+
+
 class UnitFormat(StrEnum):
     """The formats that units are written in."""
 
     kaldi = "kaldi"
     npz = "npz"
+
+
+# As a path on the command line: standard input or output.
+STANDARD = Path("-")
 
 
 @app.command()
@@ -174,10 +190,11 @@ def units(
 
     trained = TrainedModel.load(checkpoint, _device(device))
     info = UnitInfo.of(trained)
-    utterances, failures, codes = _read_inputs(inputs), Failures(), {}
-    for utterance in track(utterances, "units", len(utterances)):
-        with failures.skipping(utterance.utt_id):
-            codes[utterance.utt_id] = extract(trained, utterance.read(trained.config.features.sample_rate))
+    failures, codes = Failures(), {}
+    with _read_inputs(inputs) as utterances:
+        for utterance in track(utterances, "units", len(utterances)):
+            with failures.skipping(utterance.utt_id):
+                codes[utterance.utt_id] = extract(trained, utterance.read(trained.config.features.sample_rate))
     failures.check(len(codes), strict=False)
     write_units(output, codes, info, unit_format.value)
     failures.check(len(codes), strict=strict)
@@ -188,18 +205,35 @@ def units(
 def convert(
     checkpoint: Checkpoint,
     inputs: Inputs,
-    to: Annotated[list[str], typer.Option(help="A target speaker, or `source` for the utterance's own; repeatable.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The folder to write.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder to write; - writes one WAV to stdout.")],
+    to: Annotated[
+        list[str],
+        typer.Option(
+            help="A speaker, `all`, `source` (the utterance's own), or a mixture: p225:0.5,p226:0.5; repeatable."
+        ),
+    ] = [],  # noqa: B006
+    jobs_list: Annotated[
+        Path | None, typer.Option("--list", metavar="FILE", help="Lines of `utterance speaker target` instead of --to.")
+    ] = None,
+    vocoder: Annotated[VocoderChoice, typer.Option(help="What makes the waveform.")] = VocoderChoice.world,
+    pitch: Annotated[
+        str, typer.Option(metavar="target|keep|+N", help="With world: to the target's, as it is, or by N semitones.")
+    ] = "target",
     device: Device = "auto",
     strict: Strict = False,
 ) -> None:
     """Say recordings in other voices."""
-    from sqspeech.conversion import Converter, convert_all
+    from sqspeech.conversion import Converter, convert_all, plan
 
-    converter = Converter.load(checkpoint, _device(device))
-    count, failures = convert_all(converter, _read_inputs(inputs), to, output)
+    with _read_inputs(inputs) as utterances, _stdout_for(output) as folder:
+        converter = Converter.load(checkpoint, _device(device), vocoder.value)
+        jobs = plan(utterances, to, jobs_list, converter.trained.speakers)
+        if folder != output and sum(len(job.targets) for job in jobs) != 1:
+            raise SqspeechError("-o -: standard output takes one recording in one voice; name a folder for more")
+        count, failures = convert_all(converter, jobs, folder, pitch=pitch)
     failures.check(count, strict=strict)
-    print(f"{output}: {count} recordings, listed in {output / 'manifest.tsv'}")
+    if folder == output:
+        print(f"{output}: {count} recordings, listed in {output / 'manifest.tsv'}")
 
 
 @app.command()
@@ -287,10 +321,29 @@ def _silent(*values: object) -> None:
     pass
 
 
-def _read_inputs(inputs: Sequence[Path]) -> "list[Utterance]":
+@contextmanager
+def _read_inputs(inputs: Sequence[Path]) -> "Iterator[list[Utterance]]":
+    """Yield the utterances of the inputs; `-` is a recording on standard input."""
     from sqspeech.data.inputs import read_inputs
 
-    return read_inputs(inputs)
+    with TemporaryDirectory(prefix="sqspeech-") as folder:
+        stdin = Path(folder) / "stdin"
+        if STANDARD in inputs:
+            stdin.write_bytes(sys.stdin.buffer.read())
+        yield read_inputs([stdin if path == STANDARD else path for path in inputs])
+
+
+@contextmanager
+def _stdout_for(output: Path) -> Iterator[Path]:
+    """Yield `output` or, where it is `-`, a folder whose one recording is written to standard output afterwards."""
+    if output != STANDARD:
+        yield output
+        return
+    with TemporaryDirectory(prefix="sqspeech-") as folder:
+        yield Path(folder)
+        for path in Path(folder).glob("*.wav"):
+            sys.stdout.buffer.write(path.read_bytes())
+            sys.stdout.buffer.flush()
 
 
 def main() -> None:

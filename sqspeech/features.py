@@ -95,11 +95,27 @@ class LogMel(torch.nn.Module):
         DataError
             The samples are too few for one centred frame, constant, or not finite.
         """
-        return self.log_mels([self.condition(samples)])[0]
+        return self.normalise(self.decibels(samples, self.peak(samples)))
+
+    def decibels(self, samples: Float[Tensor, " N"], peak: Tensor) -> Float[Tensor, "T M"]:
+        """Return 20 log10 |mel| of samples whose recording has this `peak`, with no floor but that of the logarithm.
+
+        A part of a recording that begins at a multiple of the hop has the recording's own frames, but for the first
+        and the last few.
+        """
+        signal = self._emphasise(samples, peak)
+        return _in_decibels(self._mel(signal.unfold(0, self.config.win_length, self.config.hop_length)))
+
+    def normalise(self, decibels: Float[Tensor, "T M"], loudest: Tensor | None = None) -> Float[Tensor, "T M"]:
+        """Return decibels floored `top_db` below the `loudest` of the recording, by default theirs, / `top_db` + 1."""
+        top = decibels.max() if loudest is None else loudest
+        return decibels.clamp(min=top - self.config.top_db) / self.config.top_db + 1
 
     def condition(self, samples: Float[Tensor, " N"]) -> Float[Tensor, " P"]:
         """Return the scaled, pre-emphasised samples with the edges padded by P - N = win_length; see `forward`."""
-        peak = self._peak(samples)
+        return self._emphasise(samples, self.peak(samples))
+
+    def _emphasise(self, samples: Float[Tensor, " N"], peak: Tensor) -> Float[Tensor, " P"]:
         scaled = samples * (self.config.peak / peak) if peak > 0 else samples
         emphasised = torchaudio.functional.preemphasis(scaled, self.config.preemphasis)
         # The frames are those of an n_fft window: what lies outside the win_length in its middle is not seen.
@@ -112,7 +128,7 @@ class LogMel(torch.nn.Module):
         """Return the log-mels of utterances that `condition` has prepared, computed together."""
         frames = [signal.unfold(0, self.config.win_length, self.config.hop_length) for signal in conditioned]
         mels = self._mel(frames[0] if len(frames) == 1 else torch.cat(frames))
-        return [self._normalise(mel) for mel in torch.split(mels, [len(part) for part in frames])]
+        return [self.normalise(_in_decibels(mel)) for mel in torch.split(mels, [len(part) for part in frames])]
 
     def _mel(self, frames: Float[Tensor, "T W"]) -> Float[Tensor, "T M"]:
         mel = frames.new_empty(len(frames), self.config.n_mels)
@@ -127,11 +143,8 @@ class LogMel(torch.nn.Module):
             torch.mm(magnitude, self.filters, out=out)
         return mel
 
-    def _normalise(self, mel: Float[Tensor, "T M"]) -> Float[Tensor, "T M"]:
-        decibels = 20 * mel.clamp(min=AMPLITUDE_FLOOR).log10()
-        return decibels.clamp(min=decibels.max() - self.config.top_db) / self.config.top_db + 1
-
-    def _peak(self, samples: Tensor) -> Tensor:
+    def peak(self, samples: Float[Tensor, " N"]) -> Float[Tensor, ""]:
+        """Return the largest magnitude; raises DataError (see `forward`)."""
         shortest = self.config.n_fft // 2 + 1
         if len(samples) < shortest:
             raise DataError(
@@ -145,3 +158,7 @@ class LogMel(torch.nn.Module):
         if low == high != 0:
             raise DataError("every sample has the same value; the recording has no sound, leave it out")
         return torch.maximum(-low, high)
+
+
+def _in_decibels(mel: Tensor) -> Tensor:
+    return 20 * mel.clamp(min=AMPLITUDE_FLOOR).log10()

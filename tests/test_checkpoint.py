@@ -53,7 +53,7 @@ class Malicious:
 
 def test_code_in_a_checkpoint_does_not_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    torch.save({"format": "sqspeech-1", "config": Malicious()}, "evil.ckpt")
+    torch.save({"format": "sqspeech-2", "config": Malicious()}, "evil.ckpt")
     with pytest.raises(CheckpointError, match=r"evil.ckpt: damaged or no checkpoint"):
         read_checkpoint(tmp_path / "evil.ckpt", CPU)
     assert not (tmp_path / "pwned").exists()
@@ -82,7 +82,7 @@ def test_a_truncated_checkpoint_is_named(path):
 
 def test_another_file_of_torch_is_named(tmp_path):
     torch.save({"state_dict": {}}, tmp_path / "x.ckpt")
-    with pytest.raises(CheckpointError, match="not a checkpoint of format sqspeech-1"):
+    with pytest.raises(CheckpointError, match="not a checkpoint of format sqspeech-2"):
         TrainedModel.load(tmp_path / "x.ckpt")
 
 

@@ -33,6 +33,11 @@ class Utterance:
         samples, _ = audio.read(self.path, sample_rate, self.start, self.end)
         return samples
 
+    def seconds(self) -> float:
+        """Return the duration by the recording's header; raises DataError (see `sqspeech.audio.probe`)."""
+        whole = audio.probe(self.path).seconds
+        return (whole if self.end is None else min(self.end, whole)) - self.start
+
 
 @dataclass(frozen=True)
 class DataDir:

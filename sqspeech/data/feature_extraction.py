@@ -15,6 +15,7 @@ from sqspeech.data.data_dir import DataDir, Utterance, read_table, write_table
 from sqspeech.data.feature_ark import Entry, GrowingArk, concatenate, read_index
 from sqspeech.data.feature_computation import compute
 from sqspeech.data.feature_store import STATE_NAME, DumpState, check_same_features, read_state
+from sqspeech.data.speaker_pitch import write_speaker_pitch
 from sqspeech.errors import DataError, SqspeechError
 from sqspeech.failures import Failures
 from sqspeech.features import LogMelConfig
@@ -59,10 +60,10 @@ def extract_features(
 ) -> tuple[int, Failures]:
     """Write the log-mels of `data` to the dump folder `path`.
 
-    The folder becomes a Kaldi data directory with feats.scp, feats.ark, utt2num_frames, features.json, `skipped`
-    with the reason for each utterance that is left out, and `notes` where audio was mended. Its bytes depend on
-    the data, the configuration and the kind of device alone: not on `jobs`, on how often the run was stopped and
-    continued, or on what was done in shards.
+    The folder becomes a Kaldi data directory with feats.scp, feats.ark, utt2num_frames, features.json, spk2pitch
+    (see `speaker_pitch`), `skipped` with the reason for each utterance that is left out, and `notes` where audio was
+    mended. Its bytes depend on the data, the configuration and the kind of device alone: not on `jobs`, on how often
+    the run was stopped and continued, or on what was done in shards.
 
     With a `shard`, only its utterances are computed, and set aside in the folder. A call without one then puts
     together what all shards have computed, and computes what is missing.
@@ -100,7 +101,7 @@ def extract_features(
         if shard:
             return sum(u.utt_id in done for block in mine for u in block), failures
         if done.keys() != finished.keys():
-            _finish(path, folder, data, state, done, failures)
+            _finish(path, folder, data, state, done, failures, jobs)
         shutil.rmtree(work)
     if not done:
         with suppress(OSError):  # it was not empty before
@@ -175,7 +176,13 @@ def _add_missing(
 
 
 def _finish(
-    path: Path, folder: Path, data: DataDir, state: DumpState, done: Mapping[str, Entry], failures: Failures
+    path: Path,
+    folder: Path,
+    data: DataDir,
+    state: DumpState,
+    done: Mapping[str, Entry],
+    failures: Failures,
+    jobs: int,
 ) -> None:
     entries = {utterance.utt_id: done[utterance.utt_id] for utterance in data if utterance.utt_id in done}
     whole = next(iter(entries.values())).ark
@@ -184,7 +191,9 @@ def _finish(
         whole = folder / "part-all" / whole.name
     # Without features.json the dump is unfinished, whatever else is there; the parts stay until it is back.
     (path / STATE_NAME).unlink(missing_ok=True)
-    data.subset(entries).write(path)
+    used = data.subset(entries)
+    used.write(path)
+    write_speaker_pitch(path, used, {utt: entry.frames for utt, entry in entries.items()}, state.config, jobs=jobs)
     ark = path / "feats.ark"
     write_table(path / "feats.scp", {utt: f"{ark}:{entry.offset}" for utt, entry in entries.items()})
     write_table(path / "utt2num_frames", {utt: str(entry.frames) for utt, entry in entries.items()})

@@ -11,6 +11,8 @@ from sqspeech.errors import DataError
 def read_inputs(paths: Sequence[Path]) -> list[Utterance]:
     """Return the utterances of recordings, of folders (searched at every depth) and of data directories.
 
+    A path may be a pattern with `*`, `?` or `**`.
+
     A recording outside a data directory is one utterance, named by its stem, or by its path inside the folder
     with `-` for `/`. Its speaker is not known, so the utterance's id stands for it, as Kaldi has it.
 
@@ -21,11 +23,18 @@ def read_inputs(paths: Sequence[Path]) -> list[Utterance]:
     """
     found: dict[str, Utterance] = {}
     for path in paths:
-        for utterance in _read_input(path):
+        for utterance in (each for match in _matches(path) for each in _read_input(match)):
             other = found.setdefault(utterance.utt_id, utterance)
             if other is not utterance:
                 raise DataError(f"{other.path} and {utterance.path} are both named {utterance.utt_id}; rename one")
     return list(found.values())
+
+
+def _matches(path: Path) -> list[Path]:
+    """Return what a pattern such as `talks/*.flac` finds; a path that exists is no pattern."""
+    if path.exists() or not set("*?[") & set(str(path)):
+        return [path]
+    return sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor)))) or [path]
 
 
 def _read_input(path: Path) -> list[Utterance]:

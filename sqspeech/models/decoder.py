@@ -51,9 +51,13 @@ class Decoder(nn.Module):
         """Return T = 2 L frames of log-mel; in training mode the steps are jittered first."""
         if self.training:
             z = time_jitter(z, self.jitter)
+        return self.speak(z, self.speakers(speaker))
+
+    def speak(self, z: Float[Tensor, "B L D"], voice: Float[Tensor, "B S"]) -> Float[Tensor, "B T M"]:
+        """Return T = 2 L frames of log-mel in voices that are given by their embeddings."""
         frames = z.repeat_interleave(2, dim=1)
-        voice = self.speakers(speaker).unsqueeze(1).expand(-1, frames.shape[1], -1)
-        hidden, _ = self.gru(torch.cat([frames, voice], dim=-1))
+        voices = voice.unsqueeze(1).expand(-1, frames.shape[1], -1)
+        hidden, _ = self.gru(torch.cat([frames, voices], dim=-1))
         mel: Tensor = self.projection(hidden)
         return mel
 

@@ -13,6 +13,7 @@ from sqspeech.config import ExperimentConfig, save_config
 from sqspeech.data.crops import Crops
 from sqspeech.data.feature_store import FeatureStore, read_state
 from sqspeech.data.packed_frames import Residency, load_frames
+from sqspeech.data.speaker_pitch import read_speaker_pitch
 from sqspeech.errors import CheckpointError, ConfigError, DataError, SqspeechError
 from sqspeech.training.checkpoints import Checkpoints, remove_torn
 from sqspeech.training.distributed import is_first, least, part, processes_here
@@ -78,7 +79,7 @@ class Trainer:
         on_nan: Literal["stop", "rollback"] = "stop",
     ) -> None:
         self.config, self.exp, self.device, self.on_nan = config, exp, device, on_nan
-        self.speakers = train.data.speakers
+        self.speakers, self.pitch = train.data.speakers, read_speaker_pitch(train.path)
         self.step, self.best_mse_db2 = 0, math.inf
         self.last_values: dict[str, float] = {}
         training = config.training
@@ -220,7 +221,7 @@ class Trainer:
             "step_state": self.train_step.state(),
         }
         if is_first():
-            content = checkpoint_content(self.config, self.speakers, self.model, state)
+            content = checkpoint_content(self.config, self.speakers, self.pitch, self.model, state)
             self.checkpoints.save(content, best=best)
 
     def _check_same(self, content: dict[str, Any]) -> None:

@@ -8,13 +8,12 @@ from jaxtyping import Complex, Float
 from torch import Tensor
 from torch.nn import functional
 
-from sqspeech.errors import DataError
-from sqspeech.features import AMPLITUDE_FLOOR, LogMel, LogMelConfig
+from sqspeech.excitation import Excitation
+from sqspeech.features import LogMelConfig
+from sqspeech.vocoders.mel_inverse import TINY, MelFit, amplitudes, check, resampled_filters
 
 MOMENTUM = 0.99
 FIRST_FITS = 10
-LOUDEST_DB = 60.0  # a full-scale sine reaches about 30 dB
-TINY = 1e-8
 
 
 class GriffinLim:
@@ -33,14 +32,16 @@ class GriffinLim:
         More are better and slower: 128 take about an eighth of the speech's duration on one CPU core.
     """
 
+    needs_excitation = False
+
     def __init__(self, config: LogMelConfig, iterations: int = 128) -> None:
         self.config = config
         self.iterations = iterations
         self.n_fft = _sufficient_n_fft(config)
-        self.filters = _resampled_filters(config, self.n_fft)
+        self.filters = resampled_filters(config, self.n_fft)
 
     @torch.inference_mode()
-    def __call__(self, log_mel: Float[Tensor, "T M"]) -> Float[Tensor, " N"]:
+    def __call__(self, log_mel: Float[Tensor, "T M"], excitation: Excitation | None = None) -> Float[Tensor, " N"]:
         """Return N = (T - 1) * hop_length samples, frame t centred on sample t * hop_length.
 
         `LogMel` makes T frames of them again, where they are long enough for it. Equal input gives equal
@@ -50,37 +51,20 @@ class GriffinLim:
         Returns
         -------
         samples
-            float32, on the device of `log_mel`, within [-`config.peak`, `config.peak`].
+            float32, on the device of `log_mel`; they may leave [-1, 1].
 
         Raises
         ------
         DataError
             The bands are not the config's, there are fewer than two frames, or a value is not finite.
         """
-        self._check(log_mel)
-        mel = self._amplitudes(log_mel.float())
+        check(log_mel, self.config)
+        mel = amplitudes(log_mel.float(), self.config)
         emphasised = self._invert(mel)
         return self._deemphasise(emphasised)
 
-    def _check(self, log_mel: Tensor) -> None:
-        if log_mel.ndim != 2 or log_mel.shape[1] != self.config.n_mels:
-            raise DataError(
-                f"log-mel of shape {tuple(log_mel.shape)} where (frames, {self.config.n_mels}) is needed; "
-                "it was made with another config, make the features again with this one"
-            )
-        if len(log_mel) < 2:
-            raise DataError(f"log-mel of {len(log_mel)} frames; at least 2 make a signal, leave it out")
-        if not torch.isfinite(log_mel).all():
-            raise DataError("NaN or infinite log-mel values; the model diverged or the features are damaged")
-
-    def _amplitudes(self, log_mel: Float[Tensor, "T M"]) -> Float[Tensor, "T M"]:
-        decibels = ((log_mel - 1) * self.config.top_db).clamp(max=LOUDEST_DB)
-        floor = max(decibels.max().item() - self.config.top_db, 20 * math.log10(AMPLITUDE_FLOOR))
-        audible = decibels > floor + 0.01  # rounding
-        return torch.where(audible, 10 ** (decibels / 20), 0.0)
-
     def _invert(self, mel: Float[Tensor, "T M"]) -> Float[Tensor, " N"]:
-        fit = _MelFit(mel, self.filters)
+        fit = MelFit(mel, self.filters)
         frames = _Frames(self.config, self.n_fft, len(mel), mel.device)
         magnitudes = torch.ones(len(mel), len(self.filters), device=mel.device)
         for _ in range(FIRST_FITS):
@@ -97,30 +81,11 @@ class GriffinLim:
 
     def _deemphasise(self, samples: Float[Tensor, " N"]) -> Float[Tensor, " N"]:
         feedback = samples.new_tensor([1.0, -self.config.preemphasis])
-        # torchaudio's deemphasis would clip at full scale, before the level is known.
+        # torchaudio's deemphasis would clip at full scale.
         deemphasised: Tensor = torchaudio.functional.lfilter(
             samples, feedback, samples.new_tensor([1.0, 0.0]), clamp=False
         )
-        peak = self.config.peak
-        scale = (peak / deemphasised.abs().max()).clamp(max=1.0)
-        return (deemphasised * scale).clamp(-peak, peak)
-
-
-class _MelFit:
-    """Scale magnitudes by smooth gains so that their mel bands approach `mel`.
-
-    The gain of a bin is the mean of wanted / actual over its bands, weighted by the filters: Lee and Seung's
-    multiplicative update for the Kullback-Leibler divergence (NIPS 2000).
-    """
-
-    def __init__(self, mel: Float[Tensor, "T M"], filters: Float[Tensor, "F M"]) -> None:
-        self.mel = mel
-        self.filters = filters.to(mel.device)
-        self.weights = (self.filters / self.filters.sum(1, keepdim=True).clamp(min=TINY)).T
-
-    def __call__(self, magnitudes: Float[Tensor, "T F"]) -> Float[Tensor, "T F"]:
-        ratio = self.mel / (magnitudes @ self.filters).clamp(min=TINY)
-        return magnitudes * (ratio @ self.weights)
+        return deemphasised
 
 
 class _Frames:
@@ -158,14 +123,6 @@ class _Frames:
 def _sufficient_n_fft(config: LogMelConfig) -> int:
     # The autocorrelation of W samples has 2 W - 1 lags: more points say no more about a frame's magnitudes.
     return min(config.n_fft, 1 << (2 * config.win_length - 1).bit_length())
-
-
-def _resampled_filters(config: LogMelConfig, n_fft: int) -> Float[Tensor, "F M"]:
-    """Return LogMel's filters for magnitudes at fewer points, which they interpolate linearly."""
-    filters: Tensor = LogMel(config).filters
-    points = torch.eye(n_fft // 2 + 1)[None]
-    interpolation = functional.interpolate(points, size=len(filters), mode="linear", align_corners=True)
-    return interpolation[0] @ filters
 
 
 def _random_phasors(magnitudes: Float[Tensor, "T F"]) -> Complex[Tensor, "T F"]:

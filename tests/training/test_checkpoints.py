@@ -15,7 +15,7 @@ CPU = torch.device("cpu")
 
 def content(step: int) -> dict:
     weight = torch.full((3,), float(step))
-    return {"format": "sqspeech-1", "model": {"w": weight}, "training": {"step": step, "nested": [(weight, "x")]}}
+    return {"format": "sqspeech-2", "model": {"w": weight}, "training": {"step": step, "nested": [(weight, "x")]}}
 
 
 def saved(exp, *steps: int, best: frozenset[int] = frozenset(), keep_every: int = 1000, keep: int = 2) -> Checkpoints:

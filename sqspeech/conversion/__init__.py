@@ -1,0 +1,6 @@
+"""Recordings in other voices."""
+
+from sqspeech.conversion.converter import Converter
+from sqspeech.conversion.recordings import SOURCE, Job, convert_all, plan
+
+__all__ = ["SOURCE", "Converter", "Job", "convert_all", "plan"]

@@ -1,0 +1,208 @@
+"""Samples in another speaker's voice."""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from sqspeech import audio
+from sqspeech.checkpoint import TrainedModel
+from sqspeech.conversion.pieces import Piece, cut, join
+from sqspeech.conversion.voices import Voice, find_voice
+from sqspeech.errors import DataError
+from sqspeech.excitation import (
+    Excitation,
+    SpeakerPitch,
+    aperiodicity,
+    f0_range,
+    move_f0,
+    quick_f0,
+    shift_f0,
+    speaker_pitch,
+    track_f0,
+)
+from sqspeech.vocoders import VocoderName, build_vocoder
+
+type Samples = NDArray[np.float32]
+type F0 = NDArray[np.float64]
+
+# Blocks in which a long recording is gone through.
+BLOCK = 2**20
+PEAK = 0.999
+
+
+class Converter:
+    """Recordings to recordings in other voices, of any length; threads may share it.
+
+    >>> converter = Converter.load("exp/best.ckpt")
+    >>> samples, rate = soundfile.read("talk.wav", dtype="float32")
+    >>> converted, rate = converter.convert(samples, rate, to="p226")
+
+    Parameters
+    ----------
+    trained
+        The model.
+    vocoder
+        What makes samples of its log-mel.
+    """
+
+    def __init__(self, trained: TrainedModel, vocoder: VocoderName = "world") -> None:
+        self.trained = trained
+        self.vocoder_name = vocoder
+        self.vocoder = build_vocoder(vocoder, trained.config.features)
+
+    @classmethod
+    def load(cls, path: Path | str, device: torch.device | str = "cpu", vocoder: VocoderName = "world") -> "Converter":
+        """Load the converter of a checkpoint; raises CheckpointError."""
+        return cls(TrainedModel.load(path, device), vocoder)
+
+    @property
+    def sample_rate(self) -> int:
+        """The rate of what `convert` returns, in Hz."""
+        return self.trained.config.features.sample_rate
+
+    def convert(
+        self,
+        samples: Float[np.ndarray, " N"],
+        sample_rate: int,
+        *,
+        to: str,
+        pitch: str = "target",
+        source: str | None = None,
+    ) -> tuple[Samples, int]:
+        """Return the recording in the voice `to`, with its timing, length and loudness (RMS) kept.
+
+        Parameters
+        ----------
+        samples
+            float32, mono, full scale is [-1, 1].
+        sample_rate
+            In Hz.
+        to
+            A speaker of the model, or a mixture such as `p225:0.5,p226:0.5`.
+        pitch
+            With a vocoder that is given the pitch: `target` moves it to the target's, `keep` leaves it, `+4` and
+            `-2.5` shift it by semitones.
+        source
+            The speaker of the recording where the model knows it: its pitch is then that of all its training speech,
+            and otherwise that of this recording.
+
+        Returns
+        -------
+        samples
+            Shape (ceil(N · rate / sample_rate),), float32, within [-1, 1].
+        sample_rate
+            The model's rate in Hz.
+
+        Raises
+        ------
+        DataError
+            A speaker is unknown, `pitch` is none of these, the target's pitch is not known, or the samples have no
+            features (see `LogMel`).
+        """
+        if sample_rate != self.sample_rate:
+            samples = audio.resample(samples, sample_rate, self.sample_rate)
+        out = np.zeros(len(samples), np.float32)
+        self.convert_into(out, samples, find_voice(self.trained, to), pitch=pitch, source=source)
+        return out, self.sample_rate
+
+    @torch.inference_mode()
+    def convert_into(
+        self, out: Samples, samples: Samples, voice: Voice, *, pitch: str = "target", source: str | None = None
+    ) -> None:
+        """Convert samples at the model's rate into `out` of the same shape; see `convert`.
+
+        Both may be mapped from files: beside them, the memory that is taken does not grow with the length.
+        """
+        features = self.trained.config.features
+        # Pieces begin at a code's first frame, so that they have the codes of the whole.
+        pieces = cut(samples, self.sample_rate, 2 * features.hop_length)
+        excitations = self._excitations(samples, pieces, voice, pitch, source)
+        mels = self._mels(samples, pieces, voice)
+        spoken = (
+            (piece, self._speak(mel, exc, piece)) for piece, mel, exc in zip(pieces, mels, excitations, strict=True)
+        )
+        join(spoken, out, self.sample_rate)
+        _match_loudness(out, samples)
+
+    def _mels(self, samples: Samples, pieces: list[Piece], voice: Voice) -> Iterator[Float[Tensor, "T M"]]:
+        log_mel, device = self.trained.log_mel, self.trained.device
+        peak = log_mel.peak(torch.from_numpy(samples)).to(device)
+
+        def decibels(piece: Piece) -> Tensor:
+            found: Tensor = log_mel.decibels(torch.from_numpy(samples[piece.converted]).to(device), peak)
+            return found
+
+        loudest = torch.stack([decibels(piece).max() for piece in pieces]).max()
+        for piece in pieces:
+            mel = log_mel.normalise(decibels(piece), loudest)
+            yield self._convert_mel(mel.unsqueeze(0), voice)
+
+    def _convert_mel(self, mel: Float[Tensor, "1 T M"], voice: Voice) -> Float[Tensor, "T M"]:
+        model = self.trained.model
+        if mel.shape[1] < 4:
+            raise DataError(f"{mel.shape[1]} frames are too short for one code; at least 4 are needed")
+        converted: Tensor = model.decoder.speak(model.quantize(mel).z, voice.embedding)
+        # The codes describe neither the first frame nor the last one or two: their neighbours stand for them.
+        missing = mel.shape[1] - converted.shape[1] - 1
+        return functional.pad(converted.transpose(1, 2), (1, missing), mode="replicate")[0].T
+
+    def _excitations(
+        self, samples: Samples, pieces: list[Piece], voice: Voice, pitch: str, source: str | None
+    ) -> Iterator[Excitation | None]:
+        move = _mover(pitch)
+        if not self.vocoder.needs_excitation:
+            return (None for _ in pieces)
+        rate, hop = self.sample_rate, self.trained.config.features.hop_length
+        quick = [quick_f0(samples[piece.converted], rate, hop) for piece in pieces]
+        limits = f0_range(np.concatenate(quick))
+        tracks = [track_f0(samples[piece.converted], rate, hop, limits) for piece in pieces]
+        own = self.trained.pitch.get(source or "") or speaker_pitch(tracks)
+        return (
+            Excitation(f0=move(f0, own, voice), aperiodicity=aperiodicity(samples[piece.converted], f0, rate, hop))
+            for piece, f0 in zip(pieces, tracks, strict=True)
+        )
+
+    def _speak(self, mel: Tensor, excitation: Excitation | None, piece: Piece) -> Samples:
+        spoken: Samples = self.vocoder(mel, excitation).cpu().numpy()
+        length = piece.last - piece.first
+        return np.pad(spoken[:length], (0, max(0, length - len(spoken))))
+
+
+def _mover(pitch: str) -> Callable[[F0, SpeakerPitch | None, Voice], F0]:
+    """Return what `pitch` asks for: source F0, the source's statistics and the target to F0."""
+    if pitch == "keep":
+        return lambda f0, source, voice: f0
+    if pitch == "target":
+        return _to_target
+    if re.fullmatch(r"[+-]\d+(\.\d+)?", pitch):
+        return lambda f0, source, voice: shift_f0(f0, float(pitch))
+    raise DataError(f"pitch {pitch}: expected target, keep, or semitones with their sign, such as +4 or -2.5")
+
+
+def _to_target(f0: F0, source: SpeakerPitch | None, voice: Voice) -> F0:
+    if voice.pitch is None:
+        raise DataError(
+            f"the pitch of {voice.name} is not known, for want of voiced speech; keep the source's or shift it"
+        )
+    # A source without voiced speech has nothing to move.
+    return move_f0(f0, source, voice.pitch) if source else f0
+
+
+def _match_loudness(samples: Samples, source: Samples) -> None:
+    """Give samples the RMS of the source, or less where they would clip."""
+    squares, peak, wanted = 0.0, 0.0, 0.0
+    for start in range(0, len(samples), BLOCK):
+        block, of_source = (np.asarray(whole[start : start + BLOCK], np.float64) for whole in (samples, source))
+        squares, wanted = squares + float(block @ block), wanted + float(of_source @ of_source)
+        peak = max(peak, float(np.abs(block).max(initial=0.0)))
+    if squares:
+        gain = np.float32(min((wanted / squares) ** 0.5, PEAK / peak))
+        for start in range(0, len(samples), BLOCK):
+            samples[start : start + BLOCK] *= gain

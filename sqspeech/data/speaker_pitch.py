@@ -1,0 +1,84 @@
+"""The pitch of the speakers of a dump, measured on some of their speech while the features are made."""
+
+from collections.abc import Iterator, Mapping
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sqspeech.data.data_dir import DataDir, Utterance, read_table, write_table
+from sqspeech.errors import DataError
+from sqspeech.excitation import SpeakerPitch, quick_f0, speaker_pitch
+from sqspeech.features import LogMelConfig
+from sqspeech.progress import track
+from sqspeech.worker_pool import map_in_order
+
+NAME = "spk2pitch"
+# Of each speaker; the mean then moves by a small part of a semitone when more is taken.
+ENOUGH_SECONDS = 60.0
+
+type F0 = NDArray[np.float64]
+
+
+def write_speaker_pitch(
+    path: Path, data: DataDir, frames: Mapping[str, int], config: LogMelConfig, *, jobs: int
+) -> None:
+    """Write `path`/spk2pitch: speaker, then mean and standard deviation of ln F0, F0 in Hz.
+
+    A speaker without voiced speech is left out.
+
+    Parameters
+    ----------
+    path
+        The dump.
+    data
+        Its utterances.
+    frames
+        How many frames each utterance has.
+    config
+        The dump's.
+    jobs
+        Processes; the file does not depend on them.
+    """
+    chosen = [utterance for _, own in groupby(data, _speaker) for utterance in _enough(list(own), frames, config)]
+    work = [(utterance, config) for utterance in chosen]
+    tracks = track(map_in_order(_f0, work, jobs=jobs, died=_no_f0), "pitch", len(work))
+    of_speakers = groupby(zip(chosen, tracks, strict=True), lambda pair: pair[0].spk_id)
+    found = {speaker: speaker_pitch(f0 for _, f0 in own) for speaker, own in of_speakers}
+    table = {speaker: f"{pitch.log_mean:.4f} {pitch.log_std:.4f}" for speaker, pitch in found.items() if pitch}
+    write_table(path / NAME, dict(sorted(table.items())))
+
+
+def read_speaker_pitch(path: Path) -> dict[str, SpeakerPitch]:
+    """Read a dump's spk2pitch; a DataError where there is none or it is damaged."""
+    try:
+        table = {name: [float(value) for value in text.split()] for name, text in read_table(path / NAME).items()}
+        return {name: SpeakerPitch(log_mean=mean, log_std=std) for name, (mean, std) in table.items()}
+    except ValueError:
+        raise DataError(f"{path / NAME}: damaged; remove {path} and run stage 2 (features) again") from None
+
+
+def _speaker(utterance: Utterance) -> str:
+    return utterance.spk_id
+
+
+def _enough(utterances: list[Utterance], frames: Mapping[str, int], config: LogMelConfig) -> Iterator[Utterance]:
+    """Yield utterances from all over the list until they last long enough."""
+    # By the largest power of two in the place: however many are taken, they are spread over the list.
+    order = sorted(range(len(utterances)), key=lambda number: int(f"{number:020b}"[::-1], 2))
+    seconds = 0.0
+    for number in order:
+        if seconds >= ENOUGH_SECONDS:
+            return
+        yield utterances[number]
+        seconds += frames[utterances[number].utt_id] * config.hop_length / config.sample_rate
+
+
+def _f0(work: tuple[Utterance, LogMelConfig]) -> F0:
+    utterance, config = work
+    return quick_f0(utterance.read(config.sample_rate), config.sample_rate, config.hop_length)
+
+
+def _no_f0(work: tuple[Utterance, LogMelConfig]) -> F0:
+    return np.zeros(0)

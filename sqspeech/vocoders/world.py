@@ -1,0 +1,73 @@
+"""WORLD: pulses and noise through the spectral envelope that the log-mel tells."""
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+from sqspeech.excitation import Excitation, synthesize
+from sqspeech.features import LogMelConfig
+from sqspeech.vocoders.mel_inverse import MelFit, amplitudes, check, resampled_filters
+
+FITS = 8
+# In Hz: what low bands tell of single harmonics is smoothed away, or it would be heard beside the harmonics of
+# another pitch. Wider loses formants.
+SMOOTHED = 180.0
+# Of a power: synthesis needs its logarithm.
+LEAST_POWER = 1e-12
+
+
+class World:
+    """Normalised log-mel and an excitation to samples (Morise, Yokomori and Ozawa, IEICE 2016).
+
+    The envelope is the smoothest spectrum with the mel bands, averaged over 180 Hz, less the pre-emphasis; prosody is
+    that of the excitation.
+
+    Parameters
+    ----------
+    config
+        The parameters of the log-mel.
+    """
+
+    needs_excitation = True
+
+    def __init__(self, config: LogMelConfig) -> None:
+        self.config = config
+
+    def __call__(self, log_mel: Float[Tensor, "T M"], excitation: Excitation | None = None) -> Float[Tensor, " N"]:
+        """Return N = (T - 1) * hop_length samples, float32 on the device of `log_mel`, which may leave [-1, 1].
+
+        Raises
+        ------
+        DataError
+            The bands are not the config's, there are fewer than two frames, or a value is not finite.
+        ValueError
+            There is no excitation, or it has another number of frames.
+        """
+        check(log_mel, self.config)
+        if excitation is None or len(excitation.f0) != len(log_mel):
+            raise ValueError(f"an excitation of {len(log_mel)} frames is needed")
+        envelope = self._envelope(amplitudes(log_mel.float(), self.config), excitation.aperiodicity.shape[1])
+        samples = synthesize(
+            excitation, envelope.double().cpu().numpy(), self.config.sample_rate, self.config.hop_length
+        )
+        length = (len(log_mel) - 1) * self.config.hop_length
+        found = torch.from_numpy(np.pad(samples[:length], (0, max(0, length - len(samples)))))
+        return found.float().to(log_mel.device)
+
+    def _envelope(self, mel: Float[Tensor, "T M"], points: int) -> Float[Tensor, "T F"]:
+        """Return the power spectrum at F points from 0 to half the sample rate."""
+        fit = MelFit(mel, resampled_filters(self.config, 2 * (points - 1)))
+        magnitudes = mel.new_ones(len(mel), points)
+        for _ in range(FITS):
+            magnitudes = fit(magnitudes)
+        spacing = self.config.sample_rate / 2 / (points - 1)
+        half = round(SMOOTHED / spacing / 2)
+        padded = functional.pad(magnitudes.square().unsqueeze(1), (half, half), mode="reflect")
+        smooth = functional.avg_pool1d(padded, 2 * half + 1, 1).squeeze(1)
+        frequencies = torch.linspace(0, torch.pi, points, device=mel.device)
+        # |1 - a e^(-iw)|^2 of the pre-emphasis.
+        a = self.config.preemphasis
+        emphasis = 1 - 2 * a * torch.cos(frequencies) + a**2
+        return (smooth / emphasis).clamp(min=LEAST_POWER)
