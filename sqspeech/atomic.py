@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from sqspeech.errors import SqspeechError
 
@@ -26,13 +27,34 @@ def atomic_path(path: Path) -> Iterator[Path]:
         _flush(temporary)
         temporary.replace(path)
     except OSError as error:
-        raise SqspeechError(
-            f"{path}: cannot write ({error.strerror or error}); free some space or choose a writable folder"
-        ) from error
+        raise _cannot_write(path, error) from error
     finally:
         # When even the folder could not be made there is nothing to delete, and unlink says so.
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def scratch_folder(beside: Path) -> Iterator[Path]:
+    """Yield a folder in the folder `beside`, where the space is that the result needs too; delete it afterwards.
+
+    Raises
+    ------
+    SqspeechError
+        It cannot be made or written, or the disk is full.
+    """
+    try:
+        beside.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=beside, prefix=".tmp-") as folder:
+            yield Path(folder)
+    except OSError as error:
+        raise _cannot_write(beside, error) from error
+
+
+def _cannot_write(path: Path, error: OSError) -> SqspeechError:
+    return SqspeechError(
+        f"{path}: cannot write ({error.strerror or error}); free some space or choose a writable folder"
+    )
 
 
 def _flush(path: Path) -> None:

@@ -184,15 +184,10 @@ def write(path: Path | str, samples: NDArray[np.float32], sample_rate: int) -> N
         raise DataError(f"{path}: samples are not finite or leave [-1, 1]; scale them before writing")
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         sink = _Sink(file)
-        try:
-            with soundfile.SoundFile(
-                sink, "w", sample_rate, channels=1, subtype="PCM_16", format=path.suffix[1:]
-            ) as encoder:
-                for block in blocks:
-                    encoder.write(block)
-        except soundfile.LibsndfileError:
-            if sink.error is None:
-                raise
+        form = {"channels": 1, "subtype": "PCM_16", "format": path.suffix[1:]}
+        with soundfile.SoundFile(sink, "w", sample_rate, **form) as encoder:
+            for block in blocks:
+                encoder.write(block)
         if sink.error:
             raise sink.error
 
@@ -206,10 +201,10 @@ class _Sink:
 
     def write(self, data: bytes) -> int:
         try:
-            return self.file.write(data)
+            return self.file.write(data) if self.error is None else len(data)
         except OSError as error:
             self.error = error
-            return 0
+            return len(data)
 
     def seek(self, offset: int, whence: int = 0) -> int:
         return self.file.seek(offset, whence)

@@ -5,11 +5,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 from jaxtyping import install_import_hook
 
-TENSOR_MODULES = "features quantizers models vocoders data.crops checkpoint conversion evaluation.parallel"
+TENSOR_MODULES = "features excitation quantizers models vocoders data.crops checkpoint conversion evaluation.parallel"
 install_import_hook([f"sqspeech.{name}" for name in TENSOR_MODULES.split()], "beartype.beartype")
 torch.set_num_threads(1)
+# A busy machine is no fault.
+settings.register_profile("any speed", deadline=None)
+settings.load_profile("any speed")
 # A shell's background jobs ignore Ctrl-C, and so would the commands that the tests interrupt.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -8,12 +8,14 @@ import torch
 from sqspeech.checkpoint import TrainedModel, build_model, checkpoint_content, read_checkpoint, write_content
 from sqspeech.config import ExperimentConfig
 from sqspeech.errors import CheckpointError, DataError
+from sqspeech.excitation import SpeakerPitch
 
 CONFIG = ExperimentConfig.from_dict(
     {"encoder": {"width": 8}, "quantizer": {"codebook_size": 4, "codebook_dim": 2}, "decoder": {"width": 4}},
     "test",
 )
 SPEAKERS = ["p225", "p226", "p300"]
+PITCH = {"p225": SpeakerPitch(log_mean=5.3, log_std=0.2), "p300": SpeakerPitch(log_mean=4.7, log_std=0.15)}
 CPU = torch.device("cpu")
 
 
@@ -25,13 +27,13 @@ def model():
 
 @pytest.fixture
 def path(tmp_path, model):
-    write_content(tmp_path / "a.ckpt", checkpoint_content(CONFIG, SPEAKERS, model, {"step": 7}))
+    write_content(tmp_path / "a.ckpt", checkpoint_content(CONFIG, SPEAKERS, PITCH, model, {"step": 7}))
     return tmp_path / "a.ckpt"
 
 
 def test_one_file_brings_everything_back(path, model):
     trained = TrainedModel.load(path)
-    assert (trained.config, trained.speakers) == (CONFIG, SPEAKERS)
+    assert (trained.config, trained.speakers, trained.pitch) == (CONFIG, SPEAKERS, PITCH)
     assert trained.log_mel.config == CONFIG.features
     assert not trained.model.training
     mel = torch.rand(1, 20, 80)
@@ -42,7 +44,7 @@ def test_one_file_brings_everything_back(path, model):
 def test_the_digest_tells_models_apart(path, tmp_path, model):
     with torch.no_grad():
         model.quantizer.codebook.add_(1)
-    write_content(tmp_path / "b.ckpt", checkpoint_content(CONFIG, SPEAKERS, model, {"step": 7}))
+    write_content(tmp_path / "b.ckpt", checkpoint_content(CONFIG, SPEAKERS, PITCH, model, {"step": 7}))
     assert TrainedModel.load(path).digest != TrainedModel.load(tmp_path / "b.ckpt").digest
 
 

@@ -20,7 +20,7 @@ OPTIONS = {
     "validate": {"--fix", "--jobs", "--report", "--strict"},
     "train": {"--config", "--set", "--device", "--residency", "--on-nan", "--eager", "--profile"},
     "units": {"--output", "-o", "--format", "--device", "--strict"},
-    "convert": {"--to", "--output", "-o", "--device", "--strict"},
+    "convert": {"--to", "--list", "--vocoder", "--pitch", "--output", "-o", "--device", "--strict"},
     "evaluate": {"--output", "-o", "--item", "--parallel", "--device", "--strict"},
     "speakers": set(),
     "report": {"--output", "-o"},

@@ -1,4 +1,8 @@
 import csv
+import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,10 +11,15 @@ from corpus import voice
 
 from sqspeech import audio
 from sqspeech.checkpoint import TrainedModel
-from sqspeech.conversion import Converter, convert_all
-from sqspeech.data.data_dir import DataDir
+from sqspeech.conversion import Converter, Job, convert_all, pieces, plan
+from sqspeech.conversion.pieces import cut, join
+from sqspeech.conversion.voices import find_voice
+from sqspeech.data.data_dir import DataDir, Utterance
 from sqspeech.data.inputs import read_inputs
 from sqspeech.errors import DataError
+from sqspeech.evaluation.parallel import median_f0
+
+ANY = Utterance(utt_id="x", spk_id="x", path=Path("x.wav"))
 
 
 @pytest.fixture(scope="module")
@@ -18,15 +27,23 @@ def trained(experiment) -> TrainedModel:
     return TrainedModel.load(experiment.checkpoint)
 
 
-def noise_vocoder(mel: torch.Tensor) -> torch.Tensor:
-    """As long as a vocoder's output, with the level of each frame."""
-    generator = torch.Generator().manual_seed(0)
-    return torch.randn((len(mel) - 1) * 160, generator=generator) * mel.mean().abs()
+class Noise:
+    """As long as a vocoder's output, with the level of the frames; remembers what it was given."""
+
+    name, needs_excitation = "noise", False
+
+    def __init__(self) -> None:
+        self.seen = []
+
+    def __call__(self, mel: torch.Tensor, excitation: None = None) -> torch.Tensor:
+        self.seen.append(mel)
+        generator = torch.Generator().manual_seed(0)
+        return torch.randn((len(mel) - 1) * 160, generator=generator) * mel.mean().abs()
 
 
 @pytest.fixture(scope="module")
 def converter(trained) -> Converter:
-    return Converter(trained, noise_vocoder)
+    return Converter(trained, Noise())
 
 
 @pytest.mark.parametrize("length", [1025, 12800, 12801, 12959])
@@ -46,33 +63,154 @@ def test_another_rate_is_resampled(converter):
 
 
 def test_the_vocoder_gets_every_frame_and_the_decoded_ones_in_their_place(trained):
-    seen = []
-    converter = Converter(trained, lambda mel: seen.append(mel) or noise_vocoder(mel))
+    converter = Converter(trained, Noise())
     for length in (12800, 12960):
         converter.convert(voice(150.0, 0, 1.0)[:length], 16000, to="m2")
         mel = trained.log_mel(torch.from_numpy(voice(150.0, 0, 1.0)[:length]))[None]
         decoded = trained.model.decode(trained.model.encode(mel), trained.speaker_index("m2"))[0]
-        assert seen[-1].shape == mel[0].shape
-        torch.testing.assert_close(seen[-1][1 : 1 + len(decoded)], decoded)
+        assert converter.vocoder.seen[-1].shape == mel[0].shape
+        torch.testing.assert_close(converter.vocoder.seen[-1][1 : 1 + len(decoded)], decoded)
 
 
-def test_silence_stays_silent(trained):
-    converted, _ = Converter(trained, lambda mel: torch.zeros(len(mel) * 160)).convert(
-        np.zeros(16000, np.float32), 16000, to="f1"
-    )
+@pytest.mark.parametrize("vocoder", ["world", "griffin_lim"])
+def test_silence_stays_silent(experiment, vocoder):
+    converter = Converter.load(experiment.checkpoint, vocoder=vocoder)
+    converted, _ = converter.convert(np.zeros(16000, np.float32), 16000, to="f1")
     assert not converted.any()
 
 
-def test_griffin_lim_is_the_vocoder(trained):
-    converted, _ = Converter(trained).convert(voice(150.0, 0), 16000, to="f1")
+@pytest.mark.parametrize("vocoder", ["world", "griffin_lim"])
+def test_every_vocoder_makes_sound(experiment, vocoder):
+    source = voice(150.0, 0)
+    converted, _ = Converter.load(experiment.checkpoint, vocoder=vocoder).convert(source, 16000, to="f1")
     assert len(converted) == 12800
-    assert np.isfinite(converted).all()
-    assert np.abs(converted).max() > 0.01
+    assert rms(converted) == pytest.approx(rms(source), rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("pitch", "semitones"), [("keep", 0), ("+4", 4), ("-3.5", -3.5), ("target", 12 * np.log2(210 / 120))]
+)
+def test_the_pitch_is_moved_as_asked(experiment, pitch, semitones):
+    converter, source = Converter.load(experiment.checkpoint), voice(120.0, 0, 2.0)
+    converted, _ = converter.convert(source, 16000, to="f1", pitch=pitch)
+    before, after = (median_f0(samples, 16000) for samples in (source, converted))
+    # An utterance's mean is not its speaker's, so "target" is right to half a semitone only.
+    assert 12 * np.log2(after / before) == pytest.approx(semitones, abs=0.7)
+
+
+def test_the_source_s_own_statistics_are_used_where_they_are_known(trained):
+    # m1 speaks an octave above his usual pitch: so does the result, above f1's.
+    source = voice(240.0, 0, 2.0)
+    converter = Converter(trained)
+    moved = {
+        speaker: median_f0(converter.convert(source, 16000, to="f1", source=speaker)[0], 16000)
+        for speaker in ("m1", None)
+    }
+    assert 12 * np.log2(moved["m1"] / moved[None]) > 8
+
+
+@pytest.mark.parametrize("pitch", ["up", "4", "+", "+inf", ""])
+def test_a_pitch_that_says_nothing_is_refused(trained, pitch):
+    with pytest.raises(DataError, match=r"expected target, keep, or semitones with their sign"):
+        Converter(trained).convert(voice(120.0, 0), 16000, to="f1", pitch=pitch)
+
+
+def test_a_target_whose_pitch_is_not_known_is_refused(trained):
+    unknown = replace(trained, pitch={})
+    with pytest.raises(DataError, match="the pitch of f1 is not known"):
+        Converter(unknown).convert(voice(120.0, 0), 16000, to="f1")
+    assert len(Converter(unknown).convert(voice(120.0, 0), 16000, to="f1", pitch="keep")[0]) == 12800
+
+
+def rms(samples) -> float:
+    return float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))
+
+
+def test_a_mixture_lies_between_its_speakers(trained):
+    def embedding(name: str) -> torch.Tensor:
+        return find_voice(trained, name).embedding
+
+    one, other = embedding("f1"), embedding("m1")
+    torch.testing.assert_close(embedding("f1:1,m1:3"), 0.25 * one + 0.75 * other)
+    torch.testing.assert_close(embedding("f1:0.5"), one)
+    mixed, pitch = find_voice(trained, "f1:1,m1:1").pitch, trained.pitch
+    assert mixed.log_mean == pytest.approx((pitch["f1"].log_mean + pitch["m1"].log_mean) / 2)
+
+
+@pytest.mark.parametrize("name", ["f1:0.5,m1:", "f1:0,m1:1", "f1:-1,m1:2", "f1:nan", "f1:1,f1:2", ":1", "f1:1,m1"])
+def test_a_mixture_that_makes_no_sense_is_refused(trained, name):
+    with pytest.raises(DataError, match="expected different speakers with positive weights"):
+        find_voice(trained, name)
+
+
+def test_a_misspelt_speaker_of_a_mixture_is_named(trained):
+    with pytest.raises(DataError, match="no speaker f9; the nearest"):
+        find_voice(trained, "f1:1,f9:1")
+
+
+def long_voice(seconds: float) -> np.ndarray:
+    """Sentences with pauses between them."""
+    parts, count = [], 0
+    while count < seconds * 16000:
+        parts += [voice(140.0, len(parts), 1.5), np.zeros(4000, np.float32)]
+        count += 28000
+    noise = np.random.default_rng(0).standard_normal(count).astype(np.float32)
+    return (np.concatenate(parts) + 1e-3 * noise)[: round(seconds * 16000)]
+
+
+def test_pieces_cover_a_recording_and_are_cut_in_pauses():
+    samples = long_voice(63.3)
+    pieces = cut(samples, 16000, 320)
+    assert len(pieces) > 3
+    assert [piece.start for piece in pieces] == [0, *(piece.end for piece in pieces[:-1])]
+    assert pieces[-1].end == len(samples)
+    for piece in pieces:
+        assert piece.end - piece.start <= 20 * 16000 + 320
+        assert piece.first % 320 == 0
+        assert piece.first <= max(0, piece.start - 16000)
+        assert piece.last >= min(len(samples), piece.end + 16000)
+    for piece in pieces[1:]:
+        assert rms(samples[piece.start - 160 : piece.start + 160]) < 0.01
+
+
+def test_pieces_are_joined_to_what_they_were_cut_from():
+    samples = long_voice(63.3)
+    out = np.full_like(samples, np.nan)
+    join(((piece, samples[piece.converted]) for piece in cut(samples, 16000, 320)), out, 16000)
+    np.testing.assert_allclose(out, samples, atol=1e-7)
+
+
+def test_a_long_recording_is_converted_as_if_it_were_one_piece(trained, monkeypatch):
+    source = long_voice(50.0)
+    mels = {}
+    for longest in (20.0, 1e9):
+        monkeypatch.setattr(pieces, "LONGEST", longest)
+        converter = Converter(trained, Noise())
+        converter.convert(source, 16000, to="f2")
+        mels[longest] = [converter.vocoder.seen, cut(source, 16000, 320)]
+    whole = mels[1e9][0][0]
+    seen, cuts = mels[20.0]
+    assert len(seen) > 2
+    for mel, piece in zip(seen, cuts, strict=True):
+        own = slice((piece.start - piece.first) // 160, (piece.end - piece.first) // 160)
+        # In decibels: the recurrent decoder hears a second of what is around, not all.
+        difference = 80 * (mel[own] - whole[piece.start // 160 : piece.end // 160]).abs()
+        assert difference.max() < 0.1
+
+
+def test_threads_may_share_a_converter(trained):
+    converter = Converter(trained)
+    sources = [voice(f0, sentence) for sentence, f0 in enumerate((110.0, 150.0, 200.0, 240.0))]
+    alone = [converter.convert(source, 16000, to="m2")[0] for source in sources]
+    with ThreadPoolExecutor(4) as threads:
+        together = list(threads.map(lambda source: converter.convert(source, 16000, to="m2")[0], sources))
+    for one, other in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_all_inputs_to_all_targets_with_a_manifest(converter, experiment, tmp_path):
     data = DataDir.read(experiment.root / "corpus/test").subset(["f1-04", "m2-05"])
-    count, failures = convert_all(converter, list(data), ["source", "f2"], tmp_path)
+    count, failures = convert_all(converter, plan(list(data), ["source", "f2"], None, []), tmp_path)
     assert (count, failures.reasons) == (4, {})
     with (tmp_path / "manifest.tsv").open() as file:
         rows = list(csv.DictReader(file, delimiter="\t"))
@@ -84,13 +222,16 @@ def test_all_inputs_to_all_targets_with_a_manifest(converter, experiment, tmp_pa
     ]
     for row in rows:
         assert len(audio.read(tmp_path / row["output"])[0]) == 12800
+    about = json.loads((tmp_path / "manifest.json").read_text())
+    assert (about["vocoder"], about["pitch"], about["checkpoint"]) == ("noise", "target", converter.trained.digest)
+    assert [entry["output"] for entry in about["recordings"]] == [row["output"] for row in rows]
     own = converter.convert(data.utterances[0].read(16000), 16000, to="f1")[0]
     np.testing.assert_allclose(audio.read(tmp_path / rows[0]["output"])[0], own, atol=1 / 16384)
 
 
 def test_an_unknown_target_is_refused_before_any_work(converter, tmp_path):
     with pytest.raises(DataError, match="no speaker f9; the nearest of its 4 are"):
-        convert_all(converter, [], ["f1", "f9"], tmp_path)
+        convert_all(converter, [Job(utterance=ANY, targets=("f1", "f9"))], tmp_path)
     assert not list(tmp_path.iterdir())
 
 

@@ -27,7 +27,7 @@ from sqspeech.excitation import (
     speaker_pitch,
     track_f0,
 )
-from sqspeech.vocoders import VocoderName, build_vocoder
+from sqspeech.vocoders import Vocoder, VocoderName, World, build_vocoder
 
 type Samples = NDArray[np.float32]
 type F0 = NDArray[np.float64]
@@ -49,18 +49,18 @@ class Converter:
     trained
         The model.
     vocoder
-        What makes samples of its log-mel.
+        What makes samples of its log-mel; WORLD when None.
     """
 
-    def __init__(self, trained: TrainedModel, vocoder: VocoderName = "world") -> None:
+    def __init__(self, trained: TrainedModel, vocoder: Vocoder | None = None) -> None:
         self.trained = trained
-        self.vocoder_name = vocoder
-        self.vocoder = build_vocoder(vocoder, trained.config.features)
+        self.vocoder: Vocoder = vocoder or World(trained.config.features)
 
     @classmethod
     def load(cls, path: Path | str, device: torch.device | str = "cpu", vocoder: VocoderName = "world") -> "Converter":
         """Load the converter of a checkpoint; raises CheckpointError."""
-        return cls(TrainedModel.load(path, device), vocoder)
+        trained = TrainedModel.load(path, device)
+        return cls(trained, build_vocoder(vocoder, trained.config.features))
 
     @property
     def sample_rate(self) -> int:

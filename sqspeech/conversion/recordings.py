@@ -6,12 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 
 from sqspeech import audio
-from sqspeech.atomic import write_text
+from sqspeech.atomic import scratch_folder, write_text
 from sqspeech.conversion.converter import Converter, Samples
 from sqspeech.conversion.voices import Voice, find_voice
 from sqspeech.data.data_dir import Utterance
@@ -76,7 +75,7 @@ def convert_all(
                 _convert(converter, utterance, samples, (voices | own)[target], path, pitch)
                 rows.append(_row(utterance, target, path))
     if rows:
-        about = {"checkpoint": converter.trained.digest, "vocoder": converter.vocoder_name, "pitch": pitch}
+        about = {"checkpoint": converter.trained.digest, "vocoder": converter.vocoder.name, "pitch": pitch}
         write_text(output / "manifest.json", json.dumps({**about, "recordings": rows}, indent=2) + "\n")
         write_text(output / "manifest.tsv", _tsv(rows))
     return len(rows), failures
@@ -87,9 +86,8 @@ def _samples(utterance: Utterance, sample_rate: int, output: Path) -> Iterator[S
     if utterance.seconds() <= LONG:
         yield utterance.read(sample_rate)
         return
-    output.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=output, prefix=".tmp-") as folder:
-        yield audio.read_to_disk(utterance.path, sample_rate, Path(folder) / "source", utterance.start, utterance.end)
+    with scratch_folder(output) as folder:
+        yield audio.read_to_disk(utterance.path, sample_rate, folder / "source", utterance.start, utterance.end)
 
 
 def _convert(
@@ -97,12 +95,19 @@ def _convert(
 ) -> None:
     if path.exists() and path.samefile(utterance.path):
         raise DataError(f"{path}: is the recording that is to be converted; choose another folder")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=path.parent, prefix=".tmp-") as folder:
-        long = len(samples) > LONG * converter.sample_rate
-        out = np.memmap(Path(folder) / "out", np.float32, "w+", shape=samples.shape) if long else np.zeros_like(samples)
+    with _room_for(samples, path.parent, converter.sample_rate) as out:
         converter.convert_into(out, samples, voice, pitch=pitch, source=utterance.spk_id)
         audio.write(path, out, converter.sample_rate)
+
+
+@contextmanager
+def _room_for(samples: Samples, output: Path, sample_rate: int) -> Iterator[Samples]:
+    """Yield an array of the shape of the samples, on disk where they are long."""
+    if len(samples) <= LONG * sample_rate:
+        yield np.zeros_like(samples)
+        return
+    with scratch_folder(output) as folder:
+        yield np.memmap(folder / "out", np.float32, "w+", shape=samples.shape)
 
 
 def _row(utterance: Utterance, target: str, path: Path) -> dict[str, object]:

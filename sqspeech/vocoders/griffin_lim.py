@@ -32,7 +32,7 @@ class GriffinLim:
         More are better and slower: 128 take about an eighth of the speech's duration on one CPU core.
     """
 
-    needs_excitation = False
+    name, needs_excitation = "griffin_lim", False
 
     def __init__(self, config: LogMelConfig, iterations: int = 128) -> None:
         self.config = config

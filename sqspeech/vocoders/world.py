@@ -30,7 +30,7 @@ class World:
         The parameters of the log-mel.
     """
 
-    needs_excitation = True
+    name, needs_excitation = "world", True
 
     def __init__(self, config: LogMelConfig) -> None:
         self.config = config
