@@ -108,7 +108,8 @@ def read_to_disk(
         for begin in range(0, count, BLOCK):
             block, last = _decode(path, file, min(BLOCK, count - begin)), begin + BLOCK >= count
             out.write((block if file.samplerate == sample_rate else stream.resample_chunk(block, last)).tobytes())
-    return np.memmap(target, np.float32, "r")
+    # Copied when it is written to, which torch asks of an array and nobody does.
+    return np.memmap(target, np.float32, "c")
 
 
 def _check_file(path: Path) -> None:

@@ -260,6 +260,34 @@ def evaluate(
 
 
 @app.command()
+def enroll(
+    checkpoint: Checkpoint,
+    inputs: Inputs,
+    name: Annotated[str, typer.Option(help="Of the new speaker.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="CKPT2", help="The checkpoint to write.")],
+    device: Device = "auto",
+    strict: Strict = False,
+) -> None:
+    """Teach a model one more voice from some of its speech, 30 s or more; all else in it stays as it is."""
+    from sqspeech.atomic import atomic_path
+    from sqspeech.checkpoint import TrainedModel, read_checkpoint, write_content
+    from sqspeech.conversion import enroll as learn
+    from sqspeech.failures import Failures
+
+    trained, failures, recordings = TrainedModel.load(checkpoint, _device(device)), Failures(), []
+    with _read_inputs(inputs) as utterances:
+        for utterance in utterances:
+            with failures.skipping(utterance.utt_id):
+                recordings.append(utterance.read(trained.config.features.sample_rate))
+    failures.check(len(recordings), strict=strict)
+    content = learn(trained, read_checkpoint(checkpoint, trained.device), recordings, name)
+    with atomic_path(output) as temporary:
+        write_content(temporary, content)
+    seconds = sum(map(len, recordings)) / trained.config.features.sample_rate
+    print(f"{output}: knows {name}, from {seconds:.0f} s of speech")
+
+
+@app.command()
 def speakers(checkpoint: Checkpoint) -> None:
     """List the speakers that a model knows."""
     import torch

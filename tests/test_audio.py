@@ -109,3 +109,34 @@ def test_a_length_that_was_not_known_when_it_was_written(tmp_path, stated):
     content[at : at + 4] = stated.to_bytes(4, "little")
     path.write_bytes(content)
     assert len(audio.read(path)[0]) == 1000
+
+
+@pytest.mark.parametrize("rate", [16000, 44100, 8000])
+def test_reading_to_disk_gives_what_reading_gives(tmp_path, rate, monkeypatch):
+    monkeypatch.setattr(audio, "BLOCK", 10_000)
+    samples = np.random.default_rng(0).uniform(-0.5, 0.5, (3 * rate, 2)).astype(np.float32)
+    soundfile.write(tmp_path / "a.wav", samples, rate, subtype="FLOAT")
+    for start, end in ((0.0, None), (0.5, 2.25)):
+        on_disk = audio.read_to_disk(tmp_path / "a.wav", 16000, tmp_path / "raw", start, end)
+        in_memory, _ = audio.read(tmp_path / "a.wav", 16000, start, end)
+        assert isinstance(on_disk, np.memmap)
+        assert abs(len(on_disk) - len(in_memory)) <= 1
+        count = min(len(on_disk), len(in_memory))
+        np.testing.assert_allclose(on_disk[:count], in_memory[:count], atol=1e-5)
+
+
+def test_a_bad_block_of_a_long_recording_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(audio, "BLOCK", 1000)
+    samples = np.zeros(5000, np.float32)
+    samples[4500] = np.nan
+    soundfile.write(tmp_path / "a.wav", samples, 16000, subtype="FLOAT")
+    with pytest.raises(DataError, match=r"a.wav: NaN or infinite samples"):
+        audio.read_to_disk(tmp_path / "a.wav", 16000, tmp_path / "raw")
+
+
+def test_blocks_are_written_as_one_recording(tmp_path, monkeypatch):
+    samples = np.random.default_rng(0).uniform(-1, 1, 5000).astype(np.float32)
+    audio.write(tmp_path / "whole.wav", samples, 16000)
+    monkeypatch.setattr(audio, "BLOCK", 999)
+    audio.write(tmp_path / "blocks.wav", samples, 16000)
+    assert (tmp_path / "whole.wav").read_bytes() == (tmp_path / "blocks.wav").read_bytes()

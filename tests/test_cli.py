@@ -22,6 +22,7 @@ OPTIONS = {
     "units": {"--output", "-o", "--format", "--device", "--strict"},
     "convert": {"--to", "--list", "--vocoder", "--pitch", "--output", "-o", "--device", "--strict"},
     "evaluate": {"--output", "-o", "--item", "--parallel", "--device", "--strict"},
+    "enroll": {"--name", "--output", "-o", "--device", "--strict"},
     "speakers": set(),
     "report": {"--output", "-o"},
     "doctor": set(),

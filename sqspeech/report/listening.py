@@ -80,7 +80,7 @@ def _read_manifest(path: Path) -> list[dict[str, str]]:
         entries = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
     for number, entry in enumerate(entries, start=2):
         # csv files a surplus value under None, and fills a missing one with None.
-        if entry.keys() != set(COLUMNS) or None in entry.values():
+        if not set(COLUMNS) <= entry.keys() or None in entry or None in entry.values():
             raise DataError(f"{path}:{number}: expected the columns {' '.join(COLUMNS)}; convert again")
     return entries
 

@@ -1,5 +1,3 @@
-import csv
-import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -9,13 +7,11 @@ import pytest
 import torch
 from corpus import voice
 
-from sqspeech import audio
 from sqspeech.checkpoint import TrainedModel
-from sqspeech.conversion import Converter, Job, convert_all, pieces, plan
+from sqspeech.conversion import Converter, pieces
 from sqspeech.conversion.pieces import cut, join
 from sqspeech.conversion.voices import find_voice
-from sqspeech.data.data_dir import DataDir, Utterance
-from sqspeech.data.inputs import read_inputs
+from sqspeech.data.data_dir import Utterance
 from sqspeech.errors import DataError
 from sqspeech.evaluation.parallel import median_f0
 
@@ -206,53 +202,3 @@ def test_threads_may_share_a_converter(trained):
         together = list(threads.map(lambda source: converter.convert(source, 16000, to="m2")[0], sources))
     for one, other in zip(alone, together, strict=True):
         np.testing.assert_array_equal(one, other)
-
-
-def test_all_inputs_to_all_targets_with_a_manifest(converter, experiment, tmp_path):
-    data = DataDir.read(experiment.root / "corpus/test").subset(["f1-04", "m2-05"])
-    count, failures = convert_all(converter, plan(list(data), ["source", "f2"], None, []), tmp_path)
-    assert (count, failures.reasons) == (4, {})
-    with (tmp_path / "manifest.tsv").open() as file:
-        rows = list(csv.DictReader(file, delimiter="\t"))
-    assert [(row["utt_id"], row["speaker"], row["target"]) for row in rows] == [
-        ("f1-04", "f1", "source"),
-        ("f1-04", "f1", "f2"),
-        ("m2-05", "m2", "source"),
-        ("m2-05", "m2", "f2"),
-    ]
-    for row in rows:
-        assert len(audio.read(tmp_path / row["output"])[0]) == 12800
-    about = json.loads((tmp_path / "manifest.json").read_text())
-    assert (about["vocoder"], about["pitch"], about["checkpoint"]) == ("noise", "target", converter.trained.digest)
-    assert [entry["output"] for entry in about["recordings"]] == [row["output"] for row in rows]
-    own = converter.convert(data.utterances[0].read(16000), 16000, to="f1")[0]
-    np.testing.assert_allclose(audio.read(tmp_path / rows[0]["output"])[0], own, atol=1 / 16384)
-
-
-def test_an_unknown_target_is_refused_before_any_work(converter, tmp_path):
-    with pytest.raises(DataError, match="no speaker f9; the nearest of its 4 are"):
-        convert_all(converter, [Job(utterance=ANY, targets=("f1", "f9"))], tmp_path)
-    assert not list(tmp_path.iterdir())
-
-
-def test_inputs_may_be_files_folders_and_data_directories(experiment, tmp_path):
-    root = experiment.root / "corpus/test"
-    (tmp_path / "sub").mkdir()
-    for name in ("a b.wav", "sub/x.flac", "sub/notes.txt"):
-        (tmp_path / name).touch()
-    named = {u.utt_id: u for u in read_inputs([root, tmp_path, root / "../train/f1-00.wav"])}
-    assert named.keys() == {u.utt_id for u in DataDir.read(root)} | {"a_b", "sub-x", "f1-00"}
-    assert named["f1-04"].spk_id == "f1"
-
-
-def test_inputs_that_are_not_there_or_clash_are_named(experiment, tmp_path):
-    path = experiment.root / "corpus/test/f1-04.wav"
-    other = tmp_path / "f1-04.wav"
-    other.touch()
-    with pytest.raises(DataError, match="are both named f1-04; rename one"):
-        read_inputs([path, other])
-    with pytest.raises(DataError, match="no such file or folder"):
-        read_inputs([tmp_path / "nothing.wav"])
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match="no audio in this folder"):
-        read_inputs([tmp_path / "empty"])
