@@ -9,9 +9,11 @@ import os
 import platform
 import re
 import statistics
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -24,6 +26,8 @@ from rich.table import Table
 
 # Threads that spin while they wait cost tens of times their work where something else runs beside them.
 QUIET_THREADS = {"OMP_WAIT_POLICY": "passive"}
+# Between two looks at the memory, in seconds.
+INTERVAL = 0.01
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -114,6 +118,31 @@ def descendants(pid: int) -> list[int]:
         return []
     children = [int(child) for text in lists for child in text.split()]
     return [*children, *(process for child in children for process in descendants(child))]
+
+
+@contextmanager
+def watching(held: list[int]) -> Iterator[None]:
+    """Append what the process holds of its own (no pages of files) until the block ends."""
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(INTERVAL):
+            held.append(own_bytes())
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def own_bytes() -> int:
+    """Return the anonymous memory of this process."""
+    found = re.search(r"^RssAnon:\s+(\d+) kB", Path("/proc/self/status").read_text(), re.MULTILINE)
+    assert found
+    return 1024 * int(found[1])
 
 
 def reset_peak(device: str) -> int:

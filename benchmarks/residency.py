@@ -7,10 +7,6 @@ same training on one utterance of each speaker is set beside what `sqspeech trai
 """
 
 import json
-import re
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,7 +15,7 @@ from typing import Annotated, get_args
 import numpy as np
 import torch
 import typer
-from measuring import describe_machine, in_own_process, print_table
+from measuring import describe_machine, in_own_process, own_bytes, print_table, watching
 
 from data_prep.command import run
 from sqspeech.atomic import write_text
@@ -36,8 +32,6 @@ from sqspeech.training import Trainer
 HOURS, UTTERANCES, SPEAKERS = 44, 44_257, 109
 FRAMES_PER_HOUR = 360_000
 PLACES = [place for place in get_args(Residency) if place != "auto"]
-# Between two looks at the memory, in seconds.
-INTERVAL = 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,31 +62,6 @@ def write_dump(folder: Path, utterances: int, hours: float) -> None:
     scp = [f"{name} {entry.ark}:{entry.offset}\n" for name, entry in sorted(ark.entries.items())]
     write_text(folder / "feats.scp", "".join(scp))
     write_text(folder / STATE_NAME, DumpState(config=config, fingerprint="synthesised").to_json())
-
-
-@contextmanager
-def watching(held: list[int]) -> Iterator[None]:
-    """Append what the process holds of its own (no pages of files) until the block ends."""
-    done = threading.Event()
-
-    def watch() -> None:
-        while not done.wait(INTERVAL):
-            held.append(own_bytes())
-
-    thread = threading.Thread(target=watch)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
-
-
-def own_bytes() -> int:
-    """Return the anonymous memory of this process."""
-    found = re.search(r"^RssAnon:\s+(\d+) kB", Path("/proc/self/status").read_text(), re.MULTILINE)
-    assert found
-    return 1024 * int(found[1])
 
 
 def train(dump: Path, dev: Path, residency: Residency, device: str, steps: int) -> Training:

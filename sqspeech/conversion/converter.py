@@ -27,7 +27,8 @@ from sqspeech.excitation import (
     speaker_pitch,
     track_f0,
 )
-from sqspeech.vocoders import Vocoder, VocoderName, World, build_vocoder
+from sqspeech.vocoders import Vocoder, VocoderName, build_vocoder
+from sqspeech.vocoders.world import World
 
 type Samples = NDArray[np.float32]
 type F0 = NDArray[np.float64]

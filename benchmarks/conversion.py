@@ -1,0 +1,125 @@
+"""How long conversion takes on one core beside the speech itself, and what memory ten minutes take.
+
+`python benchmarks/conversion.py RECORDINGS... --json FILE` converts speech with a model of the published size, whose
+weights are random: time does not depend on them. A real-time factor is the CPU seconds of one thread for a second of
+speech.
+"""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any
+
+import numpy as np
+import soundfile
+import torch
+import typer
+from measuring import describe_machine, in_own_process, own_bytes, print_table, watching
+from speech import RATE, Samples, recorded, synthesised
+
+from data_prep.command import run
+from sqspeech.checkpoint import build_model, checkpoint_content, write_content
+from sqspeech.config import ExperimentConfig
+from sqspeech.conversion import Converter, convert_all, plan
+from sqspeech.conversion.pieces import cut
+from sqspeech.conversion.voices import find_voice
+from sqspeech.data.inputs import read_inputs
+from sqspeech.excitation import SpeakerPitch
+from sqspeech.vocoders import VocoderName
+
+SPEAKERS = [f"p{number:03}" for number in range(109)]
+VOCODERS: tuple[VocoderName, ...] = ("world", "griffin_lim")
+
+
+def write_checkpoint(path: Path) -> None:
+    """Write a model of the published size that was not trained."""
+    config, pitch = ExperimentConfig(), SpeakerPitch(log_mean=5.0, log_std=0.2)
+    model = build_model(config, len(SPEAKERS))
+    write_content(path, checkpoint_content(config, SPEAKERS, dict.fromkeys(SPEAKERS, pitch), model, {}))
+
+
+def speech(paths: list[Path], seconds: float) -> list[Samples]:
+    """Return recordings of so many seconds in all, or synthesised speech."""
+    found, length = list[Samples](), 0
+    for samples in recorded(paths) if paths else synthesised():
+        found.append(samples)
+        length += len(samples)
+        if length >= seconds * RATE:
+            break
+    return found
+
+
+def cpu_seconds(work: Callable[[], Any]) -> float:
+    """Return the CPU time of a call, the least of three."""
+    times = []
+    for _ in range(3):
+        start = time.process_time()
+        work()
+        times.append(time.process_time() - start)
+    return min(times)
+
+
+def measure_speed(checkpoint: Path, samples: list[Samples]) -> dict[str, float]:
+    """Return the real-time factors, in this process."""
+    torch.set_num_threads(1)
+    seconds = sum(map(len, samples)) / RATE
+    converters = {name: Converter.load(checkpoint, vocoder=name) for name in VOCODERS}
+    network = converters["world"]
+    voice, hop = find_voice(network.trained, SPEAKERS[3]), network.trained.config.features.hop_length
+    pieces = [cut(each, RATE, 2 * hop) for each in samples]
+
+    def through_the_network() -> None:
+        with torch.inference_mode():
+            for each, own in zip(samples, pieces, strict=True):
+                list(network._mels(each, own, voice))
+
+    found = {"rtf_network": cpu_seconds(through_the_network) / seconds}
+    for name, converter in converters.items():
+        elapsed = cpu_seconds(lambda c=converter: [c.convert(each, RATE, to=SPEAKERS[3]) for each in samples])
+        found[f"rtf_{name}"] = elapsed / seconds
+    return found
+
+
+def measure_memory(checkpoint: Path, recording: Path, output: Path, vocoder: VocoderName) -> float:
+    """Return the bytes that converting a recording takes at most, beyond what half a minute takes, in this process."""
+    torch.set_num_threads(1)
+    converter = Converter.load(checkpoint, vocoder=vocoder)
+    (whole,) = plan(read_inputs([recording]), [SPEAKERS[3]], None, [])
+    converter.convert(whole.utterance.read(RATE)[: 30 * RATE], RATE, to=SPEAKERS[3])
+    held = [own_bytes()]
+    with watching(held):
+        convert_all(converter, [whole], output)
+    return float(max(held) - held[0])
+
+
+def main(
+    paths: Annotated[
+        list[Path] | None, typer.Argument(metavar="RECORDINGS", help="Recordings or folders; synthesised if none.")
+    ] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures here.")] = None,
+    seconds: Annotated[float, typer.Option(min=1, help="Of speech, for the speed.")] = 60,
+    minutes: Annotated[list[float], typer.Option(min=0.1, help="Of a recording, for the memory.")] = [10, 40],  # noqa: B006
+) -> None:
+    """Measure the speed and the memory of conversion."""
+    with TemporaryDirectory() as folder:
+        checkpoint, recording = Path(folder) / "model.ckpt", Path(folder) / "long.wav"
+        write_checkpoint(checkpoint)
+        samples = speech(paths or [], seconds)
+        figures = in_own_process(measure_speed, checkpoint, samples, OMP_NUM_THREADS="1")
+        whole = np.concatenate(samples)
+        for length in minutes:
+            count = round(60 * length * RATE)
+            soundfile.write(recording, np.resize(whole, count), RATE)
+            held = in_own_process(
+                measure_memory, checkpoint, recording, Path(folder) / "out", "world", OMP_NUM_THREADS="1"
+            )
+            figures[f"megabytes_{length:g}_minutes"] = held / 1e6
+    print_table("conversion", ("", "figure"), [[name, f"{value:.3g}"] for name, value in figures.items()])
+    if json_file:
+        json_file.write_text(json.dumps(figures | {"machine": describe_machine()}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    run(main)
