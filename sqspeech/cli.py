@@ -243,6 +243,15 @@ def evaluate(
     output: Annotated[Path, typer.Option("--output", "-o", help="The JSON file to write.")],
     item: Annotated[Path | None, typer.Option(help="A ZeroSpeech item file: adds ABX.")] = None,
     parallel: Annotated[bool, typer.Option("--parallel", help="Measure conversion against parallel texts.")] = False,
+    conversion: Annotated[
+        Path | None,
+        typer.Option(metavar="PAIRS", help="Lines of `utterance speaker target`: measure conversion in full."),
+    ] = None,
+    train_data: Annotated[
+        Path | None,
+        typer.Option("--train", metavar="DATA", help="With --conversion: natural speech of the voices."),
+    ] = None,
+    vocoder: Annotated[VocoderChoice, typer.Option(help="What makes the waveform.")] = VocoderChoice.world,
     device: Device = "auto",
     strict: Strict = False,
 ) -> None:
@@ -253,7 +262,12 @@ def evaluate(
     from sqspeech.evaluation.evaluate import evaluate as measure
 
     trained = TrainedModel.load(checkpoint, _device(device))
-    metrics, failures = measure(trained, DataDir.read(data), item=item, parallel=parallel)
+    if (conversion is None) != (train_data is None):
+        raise SqspeechError("--conversion PAIRS and --train DATA: one needs the other")
+    of_voices = (conversion, DataDir.read(train_data)) if conversion and train_data else None
+    metrics, failures = measure(
+        trained, DataDir.read(data), item=item, parallel=parallel, conversion=of_voices, vocoder=vocoder.value
+    )
     write_text(output, json.dumps(metrics, indent=2) + "\n")
     failures.check(metrics["utterances"], strict=strict)
     print(f"{output}: {metrics['utterances']} utterances, {metrics['seconds']:.0f} s")

@@ -97,6 +97,15 @@ def aperiodicity(
     return found
 
 
+def envelope(
+    samples: Float[np.ndarray, " N"], f0: NDArray[np.float64], sample_rate: int, hop_length: int
+) -> NDArray[np.float64]:
+    """Return the power envelope (T, F) of samples whose F0 (T,) is known, free of its harmonics: CheapTrick (WORLD)."""
+    times = np.arange(len(f0)) * (hop_length / sample_rate)
+    found: NDArray[np.float64] = pyworld.cheaptrick(samples.astype(np.float64), f0, times, sample_rate)
+    return found
+
+
 def synthesize(
     excitation: Excitation, envelope: NDArray[np.float64], sample_rate: int, hop_length: int
 ) -> NDArray[np.float64]:

@@ -113,11 +113,17 @@ class Converter:
         self.convert_into(out, samples, find_voice(self.trained, to), pitch=pitch, source=source)
         return out, self.sample_rate
 
+    def copy(self, samples: Float[np.ndarray, " N"]) -> Samples:
+        """Return what the vocoder alone makes of samples at the model's rate: their own log-mel and pitch."""
+        out = np.zeros(len(samples), np.float32)
+        self.convert_into(out, samples, None, pitch="keep")
+        return out
+
     @torch.inference_mode()
     def convert_into(
-        self, out: Samples, samples: Samples, voice: Voice, *, pitch: str = "target", source: str | None = None
+        self, out: Samples, samples: Samples, voice: Voice | None, *, pitch: str = "target", source: str | None = None
     ) -> None:
-        """Convert samples at the model's rate into `out` of the same shape; see `convert`.
+        """Convert samples at the model's rate into `out` of the same shape; see `convert`, and `copy` for no voice.
 
         Both may be mapped from files: beside them, the memory that is taken does not grow with the length.
         """
@@ -132,7 +138,7 @@ class Converter:
         join(spoken, out, self.sample_rate)
         _match_loudness(out, samples)
 
-    def _mels(self, samples: Samples, pieces: list[Piece], voice: Voice) -> Iterator[Float[Tensor, "T M"]]:
+    def _mels(self, samples: Samples, pieces: list[Piece], voice: Voice | None) -> Iterator[Float[Tensor, "T M"]]:
         log_mel, device = self.trained.log_mel, self.trained.device
         peak = log_mel.peak(torch.from_numpy(samples)).to(device)
 
@@ -143,7 +149,7 @@ class Converter:
         loudest = torch.stack([decibels(piece).max() for piece in pieces]).max()
         for piece in pieces:
             mel = log_mel.normalise(decibels(piece), loudest)
-            yield self._convert_mel(mel.unsqueeze(0), voice)
+            yield self._convert_mel(mel.unsqueeze(0), voice) if voice else mel
 
     def _convert_mel(self, mel: Float[Tensor, "1 T M"], voice: Voice) -> Float[Tensor, "T M"]:
         model = self.trained.model
@@ -155,7 +161,7 @@ class Converter:
         return functional.pad(converted.transpose(1, 2), (1, missing), mode="replicate")[0].T
 
     def _excitations(
-        self, samples: Samples, pieces: list[Piece], voice: Voice, pitch: str, source: str | None
+        self, samples: Samples, pieces: list[Piece], voice: Voice | None, pitch: str, source: str | None
     ) -> Iterator[Excitation | None]:
         move = _mover(pitch)
         if not self.vocoder.needs_excitation:
@@ -176,7 +182,7 @@ class Converter:
         return np.pad(spoken[:length], (0, max(0, length - len(spoken))))
 
 
-def _mover(pitch: str) -> Callable[[F0, SpeakerPitch | None, Voice], F0]:
+def _mover(pitch: str) -> Callable[[F0, SpeakerPitch | None, Voice | None], F0]:
     """Return what `pitch` asks for: source F0, the source's statistics and the target to F0."""
     if pitch == "keep":
         return lambda f0, source, voice: f0
@@ -187,7 +193,8 @@ def _mover(pitch: str) -> Callable[[F0, SpeakerPitch | None, Voice], F0]:
     raise DataError(f"pitch {pitch}: expected target, keep, or semitones with their sign, such as +4 or -2.5")
 
 
-def _to_target(f0: F0, source: SpeakerPitch | None, voice: Voice) -> F0:
+def _to_target(f0: F0, source: SpeakerPitch | None, voice: Voice | None) -> F0:
+    assert voice
     if voice.pitch is None:
         raise DataError(
             f"the pitch of {voice.name} is not known, for want of voiced speech; keep the source's or shift it"

@@ -18,20 +18,28 @@ from sqspeech.errors import DataError
 from sqspeech.evaluation.abx import abx
 from sqspeech.evaluation.bitrate import bitrate
 from sqspeech.evaluation.codebook import active_codes, perplexity, usage
+from sqspeech.evaluation.conversion import measure_conversion
 from sqspeech.evaluation.mfcc import mfcc
 from sqspeech.evaluation.parallel import measure_parallel
 from sqspeech.evaluation.reconstruction import measure_reconstruction
 from sqspeech.failures import Failures
 from sqspeech.progress import track
 from sqspeech.units import centres
+from sqspeech.vocoders import VocoderName, build_vocoder
 
 Recordings = dict[str, NDArray[np.float32]]
 
 
 def evaluate(
-    trained: TrainedModel, data: DataDir, *, item: Path | None = None, parallel: bool = False
+    trained: TrainedModel,
+    data: DataDir,
+    *,
+    item: Path | None = None,
+    parallel: bool = False,
+    conversion: tuple[Path, DataDir] | None = None,
+    vocoder: VocoderName = "world",
 ) -> tuple[dict[str, Any], Failures]:
-    """Measure reconstruction, codebook and bitrate, ABX where `item` is given, and conversion if `parallel`.
+    """Measure reconstruction, codebook and bitrate, ABX where `item` is given, and conversion where it is asked for.
 
     Parameters
     ----------
@@ -43,6 +51,10 @@ def evaluate(
         A ZeroSpeech item file over `data`; the units' code vectors and MFCC are compared on it.
     parallel
         Convert between speakers who say the same text, and compare with what the target says.
+    conversion
+        Pairs over `data`, and the natural training speech (see `measure_conversion`).
+    vocoder
+        With which conversion is measured.
 
     Returns
     -------
@@ -71,8 +83,12 @@ def evaluate(
         metrics |= _codebook(reconstruction.codes, trained.model.quantizer.codebook_size, seconds)
     if item:
         metrics |= _abx(trained, item, recordings, reconstruction.latents, failures)
+    converter = Converter(trained, build_vocoder(vocoder, trained.config.features))
     if parallel:
-        metrics["parallel"] = _parallel(trained, used, recordings)
+        metrics["parallel"] = _parallel(converter, used, recordings)
+    if conversion:
+        metrics["conversion"], left_out = measure_conversion(converter, used, *conversion)
+        failures.reasons.update(left_out.reasons)
     return metrics, failures
 
 
@@ -117,8 +133,7 @@ def _abx(
     }
 
 
-def _parallel(trained: TrainedModel, data: DataDir, recordings: Recordings) -> dict[str, float | None]:
-    converter = Converter(trained)
+def _parallel(converter: Converter, data: DataDir, recordings: Recordings) -> dict[str, float | None]:
     pairs = list(parallel_pairs(data))
     if not pairs:
         raise DataError(
@@ -127,13 +142,13 @@ def _parallel(trained: TrainedModel, data: DataDir, recordings: Recordings) -> d
     rate = converter.sample_rate
     triples = (
         (
-            converter.convert(recordings[s.utt_id], rate, to=t.spk_id)[0],
+            converter.convert(recordings[s.utt_id], rate, to=t.spk_id, source=s.spk_id)[0],
             recordings[s.utt_id],
             recordings[t.utt_id],
         )
         for s, t in track(pairs, "converting", len(pairs))
     )
-    scores = asdict(measure_parallel(triples, trained.config.features))
+    scores = asdict(measure_parallel(triples, converter.trained.config.features))
     return {name: value if isfinite(value) else None for name, value in scores.items()}  # JSON has no NaN
 
 

@@ -1,0 +1,46 @@
+"""Who speaks, as a simple classifier hears it that knows the natural voices."""
+
+from collections.abc import Sequence
+
+import librosa
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+type Samples = NDArray[np.float32]
+
+COEFFICIENTS = 20
+
+
+class SpeakerClassifier:
+    """Linear discriminant analysis of the means and standard deviations of MFCC and their differences.
+
+    Parameters
+    ----------
+    utterances
+        Natural speech: samples (N,) and the speaker of each.
+    sample_rate
+        In Hz, of these and of what is classified.
+    """
+
+    def __init__(self, utterances: Sequence[tuple[Samples, str]], sample_rate: int) -> None:
+        self.sample_rate = sample_rate
+        # Shrunk, because there may be fewer utterances than features.
+        self._model = make_pipeline(StandardScaler(), LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto"))
+        self._model.fit([self._features(samples) for samples, _ in utterances], [speaker for _, speaker in utterances])
+
+    def classify(self, samples: Samples) -> str:
+        """Return the speaker that an utterance sounds like."""
+        return str(self._model.predict([self._features(samples)])[0])
+
+    def accuracy(self, utterances: Sequence[tuple[Samples, str]]) -> float:
+        """Return the share of utterances that sound like their speakers, in %."""
+        return 100 * float(np.mean([self.classify(samples) == speaker for samples, speaker in utterances]))
+
+    def _features(self, samples: Samples) -> NDArray[np.float64]:
+        mfcc = librosa.feature.mfcc(y=samples, sr=self.sample_rate, n_mfcc=COEFFICIENTS + 1, n_fft=512, hop_length=160)
+        mfcc = mfcc[1:]  # the level is not the speaker's
+        moving = np.diff(mfcc, axis=1)
+        return np.concatenate([mfcc.mean(1), mfcc.std(1), moving.std(1)])
