@@ -5,7 +5,7 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -23,11 +23,12 @@ def map_in_order[T, R](
     died: Callable[[T], R],
     initializer: Callable[..., None] | None = None,
     initargs: tuple[object, ...] = (),
-) -> Iterator[R]:
+) -> Generator[R, None, None]:
     """Yield `function(item)` of each item in order, computed in `jobs` fresh processes.
 
     At most `jobs` * 4 results are computed ahead. An item on which a process dies (killed for its memory, or by
-    a fault in a decoder) yields `died(item)`; the others are computed again.
+    a fault in a decoder) yields `died(item)`; the others are computed again. A caller that may leave before the end
+    closes the iterator: left to the interpreter's own end, the processes are ended too late.
     """
     remaining, waiting = iter(items), deque[T]()
     while True:

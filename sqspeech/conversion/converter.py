@@ -88,8 +88,8 @@ class Converter:
         to
             A speaker of the model, or a mixture such as `p225:0.5,p226:0.5`.
         pitch
-            With a vocoder that is given the pitch: `target` moves it to the target's, `keep` leaves it, `+4` and
-            `-2.5` shift it by semitones.
+            With a vocoder that is given the pitch: `target` moves it to the target's, where that is known, `keep` leaves
+            it, `+4` and `-2.5` shift it by semitones.
         source
             The speaker of the recording where the model knows it: its pitch is then that of all its training speech,
             and otherwise that of this recording.
@@ -104,8 +104,7 @@ class Converter:
         Raises
         ------
         DataError
-            A speaker is unknown, `pitch` is none of these, the target's pitch is not known, or the samples have no
-            features (see `LogMel`).
+            A speaker is unknown, `pitch` is none of these, or the samples have no features (see `LogMel`).
         """
         if sample_rate != self.sample_rate:
             samples = audio.resample(samples, sample_rate, self.sample_rate)
@@ -121,21 +120,32 @@ class Converter:
 
     @torch.inference_mode()
     def convert_into(
-        self, out: Samples, samples: Samples, voice: Voice | None, *, pitch: str = "target", source: str | None = None
+        self,
+        out: Samples,
+        samples: Samples,
+        voice: Voice | None,
+        *,
+        pitch: str = "target",
+        source: str | None = None,
+        advance: Callable[[float], None] = lambda seconds: None,
     ) -> None:
         """Convert samples at the model's rate into `out` of the same shape; see `convert`, and `copy` for no voice.
 
-        Both may be mapped from files: beside them, the memory that is taken does not grow with the length.
+        Both may be mapped from files: beside them, the memory that is taken hardly grows with the length. `advance` is
+        told of each piece that is done how long it was.
         """
         features = self.trained.config.features
         # Pieces begin at a code's first frame, so that they have the codes of the whole.
         pieces = cut(samples, self.sample_rate, 2 * features.hop_length)
         excitations = self._excitations(samples, pieces, voice, pitch, source)
         mels = self._mels(samples, pieces, voice)
-        spoken = (
-            (piece, self._speak(mel, exc, piece)) for piece, mel, exc in zip(pieces, mels, excitations, strict=True)
-        )
-        join(spoken, out, self.sample_rate)
+
+        def spoken() -> Iterator[tuple[Piece, Samples]]:
+            for piece, mel, excitation in zip(pieces, mels, excitations, strict=True):
+                yield piece, self._speak(mel, excitation, piece)
+                advance((piece.end - piece.start) / self.sample_rate)
+
+        join(spoken(), out, self.sample_rate)
         _match_loudness(out, samples)
 
     def _mels(self, samples: Samples, pieces: list[Piece], voice: Voice | None) -> Iterator[Float[Tensor, "T M"]]:
@@ -169,12 +179,13 @@ class Converter:
         rate, hop = self.sample_rate, self.trained.config.features.hop_length
         quick = [quick_f0(samples[piece.converted], rate, hop) for piece in pieces]
         limits = f0_range(np.concatenate(quick))
-        tracks = [track_f0(samples[piece.converted], rate, hop, limits) for piece in pieces]
-        own = self.trained.pitch.get(source or "") or speaker_pitch(tracks)
-        return (
-            Excitation(f0=move(f0, own, voice), aperiodicity=aperiodicity(samples[piece.converted], f0, rate, hop))
-            for piece, f0 in zip(pieces, tracks, strict=True)
-        )
+        own = self.trained.pitch.get(source or "") or speaker_pitch(quick)
+
+        def excitation(part: Samples) -> Excitation:
+            f0 = track_f0(part, rate, hop, limits)
+            return Excitation(f0=move(f0, own, voice), aperiodicity=aperiodicity(part, f0, rate, hop))
+
+        return (excitation(samples[piece.converted]) for piece in pieces)
 
     def _speak(self, mel: Tensor, excitation: Excitation | None, piece: Piece) -> Samples:
         spoken: Samples = self.vocoder(mel, excitation).cpu().numpy()
@@ -194,13 +205,8 @@ def _mover(pitch: str) -> Callable[[F0, SpeakerPitch | None, Voice | None], F0]:
 
 
 def _to_target(f0: F0, source: SpeakerPitch | None, voice: Voice | None) -> F0:
-    assert voice
-    if voice.pitch is None:
-        raise DataError(
-            f"the pitch of {voice.name} is not known, for want of voiced speech; keep the source's or shift it"
-        )
-    # A source without voiced speech has nothing to move.
-    return move_f0(f0, source, voice.pitch) if source else f0
+    # A source without voiced speech has nothing to move, and a target without it says not where to.
+    return move_f0(f0, source, voice.pitch) if source and voice and voice.pitch else f0
 
 
 def _match_loudness(samples: Samples, source: Samples) -> None:

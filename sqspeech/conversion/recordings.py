@@ -2,9 +2,10 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from sqspeech.conversion.voices import Voice, find_voice
 from sqspeech.data.data_dir import Utterance
 from sqspeech.errors import DataError
 from sqspeech.failures import Failures
-from sqspeech.progress import track
+from sqspeech.progress import progress_bar
 
 COLUMNS = ("utt_id", "speaker", "source", "start", "end", "target", "output", "note")
 # The target that stands for the utterance's own speaker.
@@ -66,14 +67,18 @@ def convert_all(
     named = sorted({target for job in jobs for target in job.targets} - {SOURCE})
     voices = {target: find_voice(converter.trained, target) for target in named}
     failures, rows = Failures(), list[dict[str, object]]()
-    for job in track(jobs, "converting", len(jobs)):
-        utterance = job.utterance
-        with failures.skipping(utterance.utt_id), _samples(utterance, converter.sample_rate, output) as samples:
-            own = {SOURCE: find_voice(converter.trained, utterance.spk_id)} if SOURCE in job.targets else {}
-            for target in job.targets:
-                path = output / f"{utterance.utt_id}-to-{re.sub(r'[^\w.+-]', '_', target)}.wav"
-                _convert(converter, utterance, samples, (voices | own)[target], path, pitch)
-                rows.append(_row(utterance, target, path))
+    with progress_bar() as bar:
+        task = bar.add_task("converting (s)", total=round(sum(map(_seconds, jobs))), status="")
+        for job in jobs:
+            utterance = job.utterance
+            with failures.skipping(utterance.utt_id), _samples(utterance, converter.sample_rate, output) as samples:
+                own = {SOURCE: find_voice(converter.trained, utterance.spk_id)} if SOURCE in job.targets else {}
+                for target in job.targets:
+                    path = output / f"{utterance.utt_id}-to-{re.sub(r'[^\w.+-]', '_', target)}.wav"
+                    voice = (voices | own)[target]
+                    _convert(converter, utterance, samples, voice, path, pitch, partial(bar.advance, task))
+                    lost = pitch == "target" and converter.vocoder.needs_excitation and voice.pitch is None
+                    rows.append(_row(utterance, target, path, "pitch kept: the target's is not known" if lost else ""))
     if rows:
         about = {"checkpoint": converter.trained.digest, "vocoder": converter.vocoder.name, "pitch": pitch}
         write_text(output / "manifest.json", json.dumps({**about, "recordings": rows}, indent=2) + "\n")
@@ -91,12 +96,18 @@ def _samples(utterance: Utterance, sample_rate: int, output: Path) -> Iterator[S
 
 
 def _convert(
-    converter: Converter, utterance: Utterance, samples: Samples, voice: Voice, path: Path, pitch: str
+    converter: Converter,
+    utterance: Utterance,
+    samples: Samples,
+    voice: Voice,
+    path: Path,
+    pitch: str,
+    advance: Callable[[float], None],
 ) -> None:
     if path.exists() and path.samefile(utterance.path):
         raise DataError(f"{path}: is the recording that is to be converted; choose another folder")
     with _room_for(samples, path.parent, converter.sample_rate) as out:
-        converter.convert_into(out, samples, voice, pitch=pitch, source=utterance.spk_id)
+        converter.convert_into(out, samples, voice, pitch=pitch, source=utterance.spk_id, advance=advance)
         audio.write(path, out, converter.sample_rate)
 
 
@@ -110,7 +121,16 @@ def _room_for(samples: Samples, output: Path, sample_rate: int) -> Iterator[Samp
         yield np.memmap(folder / "out", np.float32, "w+", shape=samples.shape)
 
 
-def _row(utterance: Utterance, target: str, path: Path) -> dict[str, object]:
+def _seconds(job: Job) -> float:
+    try:
+        return job.utterance.seconds() * len(job.targets)
+    except DataError:
+        return 0.0  # it is reported when its turn comes
+
+
+def _row(utterance: Utterance, target: str, path: Path, note: str) -> dict[str, object]:
+    channels = audio.probe(utterance.path).channels
+    notes = [note, f"{channels} channels mixed down" if channels > 1 else ""]
     return {
         "utt_id": utterance.utt_id,
         "speaker": utterance.spk_id,
@@ -119,12 +139,8 @@ def _row(utterance: Utterance, target: str, path: Path) -> dict[str, object]:
         "end": utterance.end,
         "target": target,
         "output": path.name,
-        "note": _note(audio.probe(utterance.path)),
+        "note": "; ".join(filter(None, notes)),
     }
-
-
-def _note(info: audio.AudioInfo) -> str:
-    return f"{info.channels} channels mixed down" if info.channels > 1 else ""
 
 
 def _tsv(rows: Sequence[Mapping[str, object]]) -> str:

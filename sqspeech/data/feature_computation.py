@@ -1,6 +1,7 @@
 """From audio to log-mels: decoding in several processes, the transform in them or on a GPU."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 
@@ -40,7 +41,7 @@ _worker: _Worker
 
 def compute(
     blocks: Sequence[Block], config: LogMelConfig, *, jobs: int, device: torch.device
-) -> Iterator[tuple[Utterance, Computed]]:
+) -> Generator[tuple[Utterance, Computed], None, None]:
     """Yield each utterance of the blocks, in order, with what came of it.
 
     Audio is decoded and resampled in `jobs` processes. On the CPU they also make the log-mels, utterance by
@@ -56,9 +57,10 @@ def compute(
         died=_died,
     )
     log_mel = LogMel(config).to(device)
-    for block in blocks:
-        results = list(islice(prepared, len(block)))
-        yield from zip(block, results if on_cpu else _transform(log_mel, results, device), strict=True)
+    with closing(prepared):
+        for block in blocks:
+            results = list(islice(prepared, len(block)))
+            yield from zip(block, results if on_cpu else _transform(log_mel, results, device), strict=True)
 
 
 def _died(utterance: Utterance) -> Computed:

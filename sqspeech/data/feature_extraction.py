@@ -3,7 +3,7 @@
 import hashlib
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import batched
 from pathlib import Path
@@ -162,16 +162,13 @@ def _add_missing(
     if not missing:
         return failures
     ark = GrowingArk(part)
-    try:
-        results = compute(missing, config, jobs=jobs, device=device)
+    with closing(ark), closing(compute(missing, config, jobs=jobs, device=device)) as results:
         for utterance, result in track(results, "features", sum(map(len, missing))):
             if result.mel is None:
                 failures.add(utterance.utt_id, result.reason)
             elif utterance.utt_id not in done:
                 ark.append(utterance.utt_id, result.mel, result.note)
                 done[utterance.utt_id] = ark.entries[utterance.utt_id]
-    finally:
-        ark.close()
     return failures
 
 

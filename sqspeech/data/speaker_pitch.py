@@ -1,6 +1,7 @@
 """The pitch of the speakers of a dump, measured on some of their speech while the features are made."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from itertools import groupby
 from pathlib import Path
 
@@ -43,9 +44,10 @@ def write_speaker_pitch(
     """
     chosen = [utterance for _, own in groupby(data, _speaker) for utterance in _enough(list(own), frames, config)]
     work = [(utterance, config) for utterance in chosen]
-    tracks = track(map_in_order(_f0, work, jobs=jobs, died=_no_f0), "pitch", len(work))
-    of_speakers = groupby(zip(chosen, tracks, strict=True), lambda pair: pair[0].spk_id)
-    found = {speaker: speaker_pitch(f0 for _, f0 in own) for speaker, own in of_speakers}
+    with closing(map_in_order(_f0, work, jobs=jobs, died=_no_f0)) as tracks:
+        pairs = zip(chosen, track(tracks, "pitch", len(work)), strict=True)
+        of_speakers = groupby(pairs, lambda pair: pair[0].spk_id)
+        found = {speaker: speaker_pitch(f0 for _, f0 in own) for speaker, own in of_speakers}
     table = {speaker: f"{pitch.log_mean:.4f} {pitch.log_std:.4f}" for speaker, pitch in found.items() if pitch}
     write_table(path / NAME, dict(sorted(table.items())))
 

@@ -7,11 +7,13 @@ import pytest
 import torch
 from corpus import voice
 
+from sqspeech import audio
 from sqspeech.checkpoint import TrainedModel
-from sqspeech.conversion import Converter, pieces
+from sqspeech.conversion import Converter, convert_all, pieces, plan
 from sqspeech.conversion.pieces import cut, join
 from sqspeech.conversion.voices import find_voice
 from sqspeech.data.data_dir import Utterance
+from sqspeech.data.inputs import read_inputs
 from sqspeech.errors import DataError
 from sqspeech.evaluation.parallel import median_f0
 
@@ -111,11 +113,13 @@ def test_a_pitch_that_says_nothing_is_refused(trained, pitch):
         Converter(trained).convert(voice(120.0, 0), 16000, to="f1", pitch=pitch)
 
 
-def test_a_target_whose_pitch_is_not_known_is_refused(trained):
-    unknown = replace(trained, pitch={})
-    with pytest.raises(DataError, match="the pitch of f1 is not known"):
-        Converter(unknown).convert(voice(120.0, 0), 16000, to="f1")
-    assert len(Converter(unknown).convert(voice(120.0, 0), 16000, to="f1", pitch="keep")[0]) == 12800
+def test_a_target_whose_pitch_is_not_known_is_said_to_have_kept_it(trained, tmp_path):
+    converter, source = Converter(replace(trained, pitch={})), voice(120.0, 0)
+    kept, _ = converter.convert(source, 16000, to="f1", pitch="keep")
+    np.testing.assert_array_equal(converter.convert(source, 16000, to="f1")[0], kept)
+    audio.write(tmp_path / "a.wav", source, 16000)
+    convert_all(converter, plan(read_inputs([tmp_path / "a.wav"]), ["f1"], None, []), tmp_path / "out")
+    assert "pitch kept: the target's is not known" in (tmp_path / "out/manifest.tsv").read_text()
 
 
 def rms(samples) -> float:
