@@ -88,8 +88,8 @@ class Converter:
         to
             A speaker of the model, or a mixture such as `p225:0.5,p226:0.5`.
         pitch
-            With a vocoder that is given the pitch: `target` moves it to the target's, where that is known, `keep` leaves
-            it, `+4` and `-2.5` shift it by semitones.
+            With a vocoder that is given the pitch: `target` moves it to the target's where that is known, `keep`
+            leaves it, `+4` and `-2.5` shift it by semitones.
         source
             The speaker of the recording where the model knows it: its pitch is then that of all its training speech,
             and otherwise that of this recording.
