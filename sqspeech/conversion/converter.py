@@ -135,10 +135,12 @@ class Converter:
         told of each piece that is done how long it was.
         """
         features = self.trained.config.features
+        # First of all, because it refuses what has no features.
+        peak = self.trained.log_mel.peak(torch.from_numpy(samples)).to(self.trained.device)
         # Pieces begin at a code's first frame, so that they have the codes of the whole.
         pieces = cut(samples, self.sample_rate, 2 * features.hop_length)
         excitations = self._excitations(samples, pieces, voice, pitch, source)
-        mels = self._mels(samples, pieces, voice)
+        mels = self._mels(samples, pieces, peak, voice)
 
         def spoken() -> Iterator[tuple[Piece, Samples]]:
             for piece, mel, excitation in zip(pieces, mels, excitations, strict=True):
@@ -148,9 +150,10 @@ class Converter:
         join(spoken(), out, self.sample_rate)
         _match_loudness(out, samples)
 
-    def _mels(self, samples: Samples, pieces: list[Piece], voice: Voice | None) -> Iterator[Float[Tensor, "T M"]]:
+    def _mels(
+        self, samples: Samples, pieces: list[Piece], peak: Tensor, voice: Voice | None
+    ) -> Iterator[Float[Tensor, "T M"]]:
         log_mel, device = self.trained.log_mel, self.trained.device
-        peak = log_mel.peak(torch.from_numpy(samples)).to(device)
 
         def decibels(piece: Piece) -> Tensor:
             found: Tensor = log_mel.decibels(torch.from_numpy(samples[piece.converted]).to(device), peak)
@@ -210,13 +213,20 @@ def _to_target(f0: F0, source: SpeakerPitch | None, voice: Voice | None) -> F0:
 
 
 def _match_loudness(samples: Samples, source: Samples) -> None:
-    """Give samples the RMS of the source, or less where they would clip."""
-    squares, peak, wanted = 0.0, 0.0, 0.0
-    for start in range(0, len(samples), BLOCK):
-        block, of_source = (np.asarray(whole[start : start + BLOCK], np.float64) for whole in (samples, source))
-        squares, wanted = squares + float(block @ block), wanted + float(of_source @ of_source)
-        peak = max(peak, float(np.abs(block).max(initial=0.0)))
-    if squares:
-        gain = np.float32(min((wanted / squares) ** 0.5, PEAK / peak))
-        for start in range(0, len(samples), BLOCK):
-            samples[start : start + BLOCK] *= gain
+    """Give samples the RMS of the source, its offset left out, or less where they would clip."""
+    own, wanted = _power(samples), _power(source)
+    if own > 0:
+        peak = max(float(np.abs(block).max()) for block in _blocks(samples))
+        gain = np.float32(min((wanted / own) ** 0.5, PEAK / peak))
+        for block in _blocks(samples):
+            block *= gain
+
+
+def _power(samples: Samples) -> float:
+    """Return the mean of the squares about the mean."""
+    mean = sum(float(block.sum(dtype=np.float64)) for block in _blocks(samples)) / len(samples)
+    return sum(float(np.square(block - mean, dtype=np.float64).sum()) for block in _blocks(samples)) / len(samples)
+
+
+def _blocks(samples: Samples) -> Iterator[Samples]:
+    return (samples[start : start + BLOCK] for start in range(0, len(samples), BLOCK))

@@ -122,6 +122,26 @@ def test_a_target_whose_pitch_is_not_known_is_said_to_have_kept_it(trained, tmp_
     assert "pitch kept: the target's is not known" in (tmp_path / "out/manifest.tsv").read_text()
 
 
+def test_an_offset_is_no_loudness(trained):
+    source = voice(120.0, 0)
+    plain, offset = (Converter(trained).convert(x, 16000, to="f1")[0] for x in (0.3 * source, 0.3 * source + 0.5))
+    assert rms(offset) == pytest.approx(rms(plain), rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("samples", "message"),
+    [
+        (np.zeros(0), "too short"),
+        (np.zeros(100), "too short"),
+        (np.full(9000, np.nan), "NaN"),
+        (np.ones(9000), "no sound"),
+    ],
+)
+def test_what_has_no_features_is_refused_before_anything_is_done(trained, samples, message):
+    with pytest.raises(DataError, match=message):
+        Converter(trained).convert(samples.astype(np.float32), 16000, to="f1")
+
+
 def rms(samples) -> float:
     return float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))
 
