@@ -7,6 +7,7 @@ same training on one utterance of each speaker is set beside what `sqspeech trai
 """
 
 import json
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,6 +25,7 @@ from sqspeech.data.data_dir import DataDir, Utterance
 from sqspeech.data.feature_ark import GrowingArk
 from sqspeech.data.feature_store import STATE_NAME, DumpState, FeatureStore
 from sqspeech.data.packed_frames import Residency
+from sqspeech.data.speaker_pitch import NAME as PITCH_NAME
 from sqspeech.features import LogMelConfig
 from sqspeech.progress import track
 from sqspeech.training import Trainer
@@ -61,6 +63,7 @@ def write_dump(folder: Path, utterances: int, hours: float) -> None:
     data.write(folder)
     scp = [f"{name} {entry.ark}:{entry.offset}\n" for name, entry in sorted(ark.entries.items())]
     write_text(folder / "feats.scp", "".join(scp))
+    write_text(folder / PITCH_NAME, "".join(f"{speaker} 5.0 0.2\n" for speaker in data.speakers))
     write_text(folder / STATE_NAME, DumpState(config=config, fingerprint="synthesised").to_json())
 
 
@@ -77,7 +80,7 @@ def train(dump: Path, dev: Path, residency: Residency, device: str, steps: int) 
     said = trainer.frames.describe()
     print(said, flush=True)
     return Training(
-        announced=0.0 if residency == "disk" else 1e9 * float(said.partition(" GB")[0]),
+        announced=1e9 * float(re.findall(r"([\d.]+) GB", said)[-1]),
         held=max(held),
         held_on_gpu=torch.cuda.max_memory_allocated() if device == "cuda" else 0.0,
         steps_per_second=first["steps_per_second"],

@@ -20,7 +20,9 @@ Storage = Literal["float32", "float16", "bfloat16"]
 # The share of the free memory that `auto` is content with.
 SHARE = 0.5
 # Bytes that are brought to a GPU at once.
-CHUNK = 2**26
+CHUNK = 2**22
+# Bytes that the lists of a dump take for each utterance, about.
+LISTED = 1000
 
 
 @runtime_checkable
@@ -99,7 +101,8 @@ class ResidentFrames:
         """See `PackedFrames`."""
         name = str(self.frames.dtype).removeprefix("torch.")
         place = "the memory of " + str(self.device) if self.resident else "host memory"
-        return f"{self.frames.nbytes / 1e9:.2f} GB of features ({name}) in {place}"
+        size = self.frames.nbytes + 2 * CHUNK + LISTED * len(self.lengths)
+        return f"{size / 1e9:.2f} GB of features ({name}), loading and lists included, in {place}"
 
 
 class MappedFrames:
@@ -133,7 +136,8 @@ class MappedFrames:
     def describe(self) -> str:
         """See `PackedFrames`."""
         size = int(self.lengths.sum()) * self._width
-        return f"{size / 1e9:.2f} GB of features (float32) mapped from disk, none in memory"
+        lists = LISTED * len(self.lengths) / 1e9
+        return f"{size / 1e9:.2f} GB of features (float32) mapped from disk, {lists:.2f} GB of lists in memory"
 
 
 class Upload:

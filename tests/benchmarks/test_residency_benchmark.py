@@ -31,6 +31,14 @@ def test_the_dump_has_the_size_that_was_asked_for_and_is_written_once(benchmark,
     assert (tmp_path / "feats.ark").stat().st_mtime_ns == ark
 
 
+@pytest.mark.parametrize("place", ["device", "disk"])
+def test_the_dump_trains(benchmark, tmp_path, place):
+    benchmark.write_dump(tmp_path, 150, 0.1)
+    training = benchmark.train(tmp_path, tmp_path, place, "cpu", 1)
+    assert (training.announced > 1e7) is (place == "device")
+    assert training.held > 0
+
+
 def test_what_a_process_holds_is_seen_while_it_holds_it(benchmark):
     held = [benchmark.own_bytes()]
     with benchmark.watching(held):
