@@ -22,7 +22,7 @@ SHARE = 0.5
 # Bytes that are brought to a GPU at once.
 CHUNK = 2**22
 # Bytes that the lists of a dump take for each utterance, about.
-LISTED = 1000
+LISTED = 1200
 
 
 @runtime_checkable

@@ -81,6 +81,6 @@ def test_auto_leaves_room_for_the_other_processes_of_the_host(store, monkeypatch
 def test_each_says_what_it_takes(store):
     said = load_frames(store, "device", "float32", CPU).describe()
     # What passes through while it loads, and what the lists of 16 utterances take, beside the frames.
-    size = (4 * 80 * sum(store.lengths()) + 2 * packed_frames.CHUNK + 16_000) / 1e9
+    size = (4 * 80 * sum(store.lengths()) + 2 * packed_frames.CHUNK + 16 * packed_frames.LISTED) / 1e9
     assert said == f"{size:.2f} GB of features (float32), loading and lists included, in the memory of cpu"
     assert "mapped from disk, 0.00 GB of lists in memory" in load_frames(store, "disk", "float32", CPU).describe()
