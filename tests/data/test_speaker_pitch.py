@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import soundfile
 from corpus import SPEAKERS, write_corpus
 
 from sqspeech.data import speaker_pitch
@@ -23,14 +24,11 @@ def test_a_dump_has_the_pitch_of_its_speakers_whatever_the_jobs(tmp_path):
 
 
 def test_a_speaker_without_a_voice_is_left_out(tmp_path):
-    import soundfile
-
     write_corpus(tmp_path / "corpus")
-    noise = 0.1 * np.random.default_rng(0).standard_normal(8000)
     for sentence in range(3):
-        soundfile.write(tmp_path / f"corpus/m2-{sentence:02}.wav", noise, 16000)
+        soundfile.write(tmp_path / f"corpus/m2-{sentence:02}.wav", np.zeros(8000), 16000)
     extract_features(DataDir.read(tmp_path / "corpus"), tmp_path / "dump", LogMelConfig())
-    assert set(SPEAKERS) - {"m2"} <= set(read_speaker_pitch(tmp_path / "dump"))
+    assert set(read_speaker_pitch(tmp_path / "dump")) == set(SPEAKERS) - {"m2"}
 
 
 def test_enough_of_a_speaker_is_spread_over_all_of_it(monkeypatch):
