@@ -1,0 +1,71 @@
+"""The command line. torch is imported inside the commands, so that --help answers at once."""
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from sqspeech import __version__
+from sqspeech.cli import conversion, data, evaluation, report, training, units
+from sqspeech.errors import SqspeechError
+
+COMMANDS = (
+    data.features,
+    data.validate,
+    training.train,
+    units.units,
+    conversion.convert,
+    evaluation.evaluate,
+    conversion.enroll,
+    conversion.speakers,
+    report.report,
+    report.doctor,
+)
+
+app = typer.Typer(
+    help="Speech to discrete units and back: reconstruction, voice conversion, acoustic units.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for _command in COMMANDS:
+    app.command()(_command)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line; an expected failure is one line and status 1, an interruption is status 130."""
+    status = _run()
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        # gloo's threads outlive their process group, and now and then abort an interpreter that is taken down.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    sys.exit(status)
+
+
+def _run() -> int:
+    try:
+        app()
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    except SqspeechError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted; run the same command to go on", file=sys.stderr)
+        return 130
+    return 0

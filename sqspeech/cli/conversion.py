@@ -1,0 +1,88 @@
+"""Voices."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sqspeech.cli.options import (
+    Checkpoint,
+    Device,
+    Inputs,
+    Strict,
+    VocoderChoice,
+    find_device,
+    open_inputs,
+    open_output,
+)
+from sqspeech.errors import SqspeechError
+
+
+def convert(
+    checkpoint: Checkpoint,
+    inputs: Inputs,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder to write; - writes one WAV to stdout.")],
+    to: Annotated[
+        list[str],
+        typer.Option(
+            help="A speaker, `all`, `source` (the utterance's own), or a mixture: p225:0.5,p226:0.5; repeatable."
+        ),
+    ] = [],  # noqa: B006
+    jobs_list: Annotated[
+        Path | None, typer.Option("--list", metavar="FILE", help="Lines of `utterance speaker target` instead of --to.")
+    ] = None,
+    vocoder: Annotated[VocoderChoice, typer.Option(help="What makes the waveform.")] = VocoderChoice.world,
+    pitch: Annotated[
+        str, typer.Option(metavar="target|keep|+N", help="With world: to the target's, as it is, or by N semitones.")
+    ] = "target",
+    device: Device = "auto",
+    strict: Strict = False,
+) -> None:
+    """Say recordings in other voices."""
+    from sqspeech.conversion import Converter, convert_all, plan
+
+    with open_inputs(inputs) as utterances, open_output(output) as folder:
+        converter = Converter.load(checkpoint, find_device(device), vocoder.value)
+        jobs = plan(utterances, to, jobs_list, converter.trained.speakers)
+        if folder != output and sum(len(job.targets) for job in jobs) != 1:
+            raise SqspeechError("-o -: standard output takes one recording in one voice; name a folder for more")
+        count, failures = convert_all(converter, jobs, folder, pitch=pitch)
+    failures.check(count, strict=strict)
+    if folder == output:
+        print(f"{output}: {count} recordings, listed in {output / 'manifest.tsv'}")
+
+
+def enroll(
+    checkpoint: Checkpoint,
+    inputs: Inputs,
+    name: Annotated[str, typer.Option(help="Of the new speaker.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="CKPT2", help="The checkpoint to write.")],
+    device: Device = "auto",
+    strict: Strict = False,
+) -> None:
+    """Teach a model one more voice from some of its speech, 30 s or more; all else in it stays as it is."""
+    from sqspeech.atomic import atomic_path
+    from sqspeech.checkpoint import TrainedModel, read_checkpoint, write_content
+    from sqspeech.conversion import enroll as learn
+    from sqspeech.failures import Failures
+
+    trained, failures, recordings = TrainedModel.load(checkpoint, find_device(device)), Failures(), []
+    with open_inputs(inputs) as utterances:
+        for utterance in utterances:
+            with failures.skipping(utterance.utt_id):
+                recordings.append(utterance.read(trained.config.features.sample_rate))
+    failures.check(len(recordings), strict=strict)
+    content = learn(trained, read_checkpoint(checkpoint, trained.device), recordings, name)
+    with atomic_path(output) as temporary:
+        write_content(temporary, content)
+    seconds = sum(map(len, recordings)) / trained.config.features.sample_rate
+    print(f"{output}: knows {name}, from {seconds:.0f} s of speech")
+
+
+def speakers(checkpoint: Checkpoint) -> None:
+    """List the speakers that a model knows."""
+    import torch
+
+    from sqspeech.checkpoint import read_checkpoint
+
+    print("\n".join(read_checkpoint(checkpoint, torch.device("cpu"))["speakers"]))

@@ -1,0 +1,64 @@
+"""Features and validation."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sqspeech.cli.options import Config, Data, Device, Overrides, Strict, find_device
+
+
+def features(
+    data: Data,
+    dump: Annotated[Path, typer.Argument(metavar="DUMP", help="The folder to write.")],
+    config: Config,
+    overrides: Overrides = [],  # noqa: B006 (typer's way)
+    jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+    device: Device = "auto",
+    shard: Annotated[str | None, typer.Option(metavar="I/N", help="Compute the I-th of N parts only.")] = None,
+    strict: Strict = False,
+) -> None:
+    """Compute log-mel features; a run that was stopped is continued, and shards are put together."""
+    from sqspeech.config import load_config
+    from sqspeech.data.data_dir import DataDir
+    from sqspeech.data.feature_extraction import Shard, extract_features
+
+    experiment = load_config(config, overrides)
+    part = Shard.parse(shard) if shard else None
+    done, failures = extract_features(
+        DataDir.read(data), dump, experiment.features, jobs=jobs, device=find_device(device), shard=part
+    )
+    # What is wrong with the whole is seen when the shards are put together.
+    failures.check(1 if part else done, strict=strict)
+    mended = f", {len(failures.notes)} used with a note, see {dump / 'notes'}" if failures.notes else ""
+    print(f"{dump}: features of {done} utterances, {len(failures.reasons)} skipped{mended}")
+    if shard:
+        print("when all shards are done, the same command without --shard puts them together")
+
+
+def validate(
+    data: Annotated[Path, typer.Argument(metavar="DATA|DUMP", help="A Kaldi data directory, or a dump.")],
+    fix: Annotated[Path | None, typer.Option(metavar="OUT", help="Write a cleaned copy to this new folder.")] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+    report: Annotated[Path | None, typer.Option(metavar="FILE.tsv", help="Write every finding, a line each.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="End with status 1 for warnings, too.")] = False,
+) -> None:
+    """Say everything that is wrong with a data directory and its audio, or with a dump."""
+    from sqspeech.validation.findings import mended, summary, write_tsv
+    from sqspeech.validation.fix import check_free, write_clean
+    from sqspeech.validation.validate import validate as examine
+
+    if fix:
+        check_free(fix)
+    found = examine(data, jobs=jobs)
+    print(*summary(found.findings), found.text(), sep="\n")
+    if report:
+        write_tsv(report, found.findings)
+    if fix:
+        left = write_clean(found, fix)
+        print(f"{fix}: the cleaned copy", *mended(found.findings), sep="\n")
+        if left:
+            print(f"not copied: {', '.join(left)}")
+        found = examine(fix, jobs=jobs)
+        print(*summary(found.findings), found.text(), sep="\n")
+    raise typer.Exit(int(found.failed(strict=strict)))

@@ -1,0 +1,80 @@
+"""Arguments and options that commands share, and what they stand for."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sqspeech.errors import SqspeechError
+
+if TYPE_CHECKING:
+    import torch
+
+    from sqspeech.data.data_dir import Utterance
+
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")]
+Strict = Annotated[bool, typer.Option("--strict", help="End with status 1 if any input was skipped.")]
+Config = Annotated[Path, typer.Option(help="The experiment's YAML.")]
+Overrides = Annotated[list[str], typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override a value of it.")]
+Checkpoint = Annotated[Path, typer.Argument(metavar="CKPT", help="A checkpoint that `sqspeech train` wrote.")]
+Inputs = Annotated[
+    list[Path],
+    typer.Argument(metavar="INPUT...", help="Recordings, folders, patterns, data directories; - is standard input."),
+]
+Data = Annotated[Path, typer.Argument(metavar="DATA", help="A Kaldi data directory.")]
+
+# As a path on the command line: standard input or output.
+STANDARD = Path("-")
+
+
+class VocoderChoice(StrEnum):
+    """What makes samples of a log-mel."""
+
+    world = "world"
+    griffin_lim = "griffin_lim"
+
+
+def find_device(name: str) -> "torch.device":
+    """Return the device of a name; `auto` is a GPU where there is one."""
+    import torch
+
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError):
+        raise SqspeechError(
+            f"--device {name}: not to be had on this machine; `sqspeech doctor` lists devices"
+        ) from None
+    return device
+
+
+@contextmanager
+def open_inputs(inputs: Sequence[Path]) -> "Iterator[list[Utterance]]":
+    """Yield the utterances of the inputs; `-` is a recording on standard input."""
+    from sqspeech.data.inputs import read_inputs
+
+    with TemporaryDirectory(prefix="sqspeech-") as folder:
+        stdin = Path(folder) / "stdin"
+        if STANDARD in inputs:
+            stdin.write_bytes(sys.stdin.buffer.read())
+        yield read_inputs([stdin if path == STANDARD else path for path in inputs])
+
+
+@contextmanager
+def open_output(output: Path) -> Iterator[Path]:
+    """Yield `output` or, where it is `-`, a folder whose one recording is written to standard output afterwards."""
+    if output != STANDARD:
+        yield output
+        return
+    with TemporaryDirectory(prefix="sqspeech-") as folder:
+        yield Path(folder)
+        for path in Path(folder).glob("*.wav"):
+            sys.stdout.buffer.write(path.read_bytes())
+            sys.stdout.buffer.flush()

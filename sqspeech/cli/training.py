@@ -1,0 +1,71 @@
+"""Training."""
+
+import sys
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sqspeech.cli.options import Config, Device, Overrides, find_device
+
+
+class Residency(StrEnum):
+    """Where the features live while training."""
+
+    auto = "auto"
+    device = "device"
+    host = "host"
+    disk = "disk"
+
+
+class OnNan(StrEnum):
+    """What to do when a step is not finite."""
+
+    stop = "stop"
+    rollback = "rollback"
+
+
+def train(
+    dump: Annotated[Path, typer.Argument(metavar="DUMP", help="The folder that holds the dumps train/ and dev/.")],
+    exp: Annotated[Path, typer.Argument(metavar="EXP", help="The experiment directory; continued if it exists.")],
+    config: Config,
+    overrides: Overrides = [],  # noqa: B006
+    device: Device = "auto",
+    residency: Annotated[Residency, typer.Option(help="Where the features live while training.")] = Residency.auto,
+    on_nan: Annotated[OnNan, typer.Option(help="What to do when a step is not finite.")] = OnNan.stop,
+    eager: Annotated[bool, typer.Option("--eager", help="Record no CUDA graph; for debugging.")] = False,
+    profile: Annotated[int, typer.Option(metavar="N", min=0, help="Only say where the time of N steps goes.")] = 0,
+) -> None:
+    """Train a model, or continue; under torchrun with several processes."""
+    from sqspeech.config import load_config
+    from sqspeech.data.feature_store import FeatureStore
+    from sqspeech.training import Trainer
+    from sqspeech.training.distributed import is_first, process_group
+    from sqspeech.training.interruption import EXIT_STATUS, Stopped
+
+    experiment = load_config(config, overrides)
+    training_set, dev_set = (FeatureStore.open(dump / name, experiment.features) for name in ("train", "dev"))
+    with process_group(find_device(device)) as own_device:
+        trainer = Trainer(
+            experiment, training_set, dev_set, exp, own_device,
+            residency=residency.value, eager=eager, on_nan=on_nan.value,
+        )  # fmt: skip
+        say = partial(print, file=sys.stderr) if is_first() else _silent
+        say(f"{trainer.frames.describe()}; {trainer.crops.left_out} utterances are shorter than a crop and left out")
+        if profile:
+            say(trainer.profile(profile))
+            return
+        first = trainer.step
+        try:
+            trainer.run()
+        except Stopped as stopped:
+            say(stopped)
+            sys.exit(EXIT_STATUS)
+        if is_first():
+            print(f"{exp}: steps {first} to {trainer.step}, least dev MSE {trainer.best_mse_db2:.2f} dB²")
+
+
+def _silent(*values: object) -> None:
+    pass
