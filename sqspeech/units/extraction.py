@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
 
@@ -10,42 +10,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sqspeech import __version__
 from sqspeech.atomic import atomic_path, write_text
 from sqspeech.checkpoint import TrainedModel
 from sqspeech.data.data_dir import write_table
 from sqspeech.features import LogMelConfig
-from sqspeech.quantizers.gaussian_vae import no_units
+from sqspeech.units.unit_set import UnitInfo
 
 UnitFormat = Literal["kaldi", "npz"]
-Units = Mapping[str, NDArray[np.int64]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class UnitInfo:
-    """The sidecar of a units file: what is needed to place the units in time and to know their origin.
-
-    Unit i describes the samples from `offset` + i / `frame_rate` to `offset` + (i + 1) / `frame_rate` seconds.
-    """
-
-    frame_rate: float
-    offset: float
-    codebook_size: int
-    checkpoint: str
-    version: str = __version__
-
-    @classmethod
-    def of(cls, trained: TrainedModel) -> "UnitInfo":
-        """Return the sidecar of the units of a model; raises ConfigError where it has no codebook."""
-        features, codebook_size = trained.config.features, trained.model.quantizer.codebook_size
-        if codebook_size is None:
-            raise no_units()
-        return cls(
-            frame_rate=features.sample_rate / (2 * features.hop_length),
-            offset=features.hop_length / 2 / features.sample_rate,
-            codebook_size=codebook_size,
-            checkpoint=trained.digest,
-        )
 
 
 def centres(features: LogMelConfig, count: int) -> NDArray[np.float64]:
@@ -66,7 +37,7 @@ def extract(trained: TrainedModel, samples: NDArray[np.float32]) -> NDArray[np.i
     return codes
 
 
-def write_units(path: Path, units: Units, info: UnitInfo, unit_format: UnitFormat) -> None:
+def write_units(path: Path, units: Mapping[str, NDArray[np.int64]], info: UnitInfo, unit_format: UnitFormat) -> None:
     """Write units by utterance, as Kaldi text (`utt_id u1 u2 ...`) or as .npz, and PATH.json beside them."""
     if unit_format == "kaldi":
         write_table(path, {utt_id: " ".join(map(str, codes)) for utt_id, codes in units.items()})
