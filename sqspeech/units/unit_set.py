@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from sqspeech import __version__
 from sqspeech.checkpoint import TrainedModel
-from sqspeech.config import ExperimentConfig
 from sqspeech.quantizers.gaussian_vae import no_units
 
 FORMAT = "sqspeech-units-1"
@@ -54,8 +53,11 @@ class UnitInfo:
         codebook_size = trained.model.quantizer.codebook_size
         if codebook_size is None:
             raise no_units()
+        # Step i describes the frames 2 i + 1 and 2 i + 2, and frame t is centred at t hops.
+        rate, hop = trained.config.features.sample_rate, trained.config.features.hop_length
         return cls(
-            **timing(trained.config),
+            frame_rate=rate / (2 * hop),
+            offset=hop / 2 / rate,
             codebook_size=codebook_size,
             checkpoint=trained.digest,
             features=asdict(trained.config.features),
@@ -64,15 +66,7 @@ class UnitInfo:
 
     def centres(self, count: int) -> NDArray[np.float64]:
         """Return the centres in seconds of the first `count` steps."""
-        centres: NDArray[np.float64] = self.offset + (np.arange(count) + 0.5) / self.frame_rate
-        return centres
-
-
-def timing(config: ExperimentConfig) -> dict[str, float]:
-    """Return the frame rate and the offset of the units of a model."""
-    # Step i describes the frames 2 i + 1 and 2 i + 2, and frame t is centred at t hops.
-    rate, hop = config.features.sample_rate, config.features.hop_length
-    return {"frame_rate": rate / (2 * hop), "offset": hop / 2 / rate}
+        return self.offset + (np.arange(count, dtype=np.float64) + 0.5) / self.frame_rate
 
 
 @dataclass(frozen=True, kw_only=True)
