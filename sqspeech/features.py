@@ -97,14 +97,24 @@ class LogMel(torch.nn.Module):
         """
         return self.normalise(self.decibels(samples, self.peak(samples)))
 
-    def decibels(self, samples: Float[Tensor, " N"], peak: Tensor) -> Float[Tensor, "T M"]:
-        """Return 20 log10 |mel| of samples whose recording has this `peak`, with no floor but that of the logarithm.
+    def decibels(
+        self, samples: Float[Tensor, " N"], peak: Tensor, first: int = 0, last: int | None = None
+    ) -> Float[Tensor, "T M"]:
+        """Return 20 log10 |mel| of the frames `first` to `last` (default: all) of a recording.
 
-        A part of a recording that begins at a multiple of the hop has the recording's own frames, but for the first
-        and the last few.
+        They have no floor but that of the logarithm. `peak` is the recording's. The samples may be anywhere: those
+        that the frames need are brought to the device and the precision of the filters.
         """
-        signal = self._emphasise(samples, peak)
-        return _in_decibels(self._mel(signal.unfold(0, self.config.win_length, self.config.hop_length)))
+        hop, (left, right) = self.config.hop_length, self._edges()
+        last = 1 + len(samples) // hop if last is None else last
+        begin, end = first * hop - left, (last - 1) * hop + right
+        # With the sample before, which the pre-emphasis needs, and with enough for the padding to be taken from.
+        start = max(0, min(begin, len(samples) - right) - 1)
+        stop = min(len(samples), max(end, left + 1))
+        emphasised = self._emphasise(samples[start:stop].to(self.window), peak.to(self.window))
+        edges = max(0, -begin), max(0, end - stop)
+        padded = functional.pad(emphasised[None], edges, mode=self.config.pad_mode)[0, max(0, begin) - start :]
+        return _in_decibels(self._mel(padded.unfold(0, self.config.win_length, hop)))
 
     def normalise(self, decibels: Float[Tensor, "T M"], loudest: Tensor | None = None) -> Float[Tensor, "T M"]:
         """Return decibels floored `top_db` below the `loudest` of the recording, by default theirs, / `top_db` + 1."""
@@ -113,16 +123,19 @@ class LogMel(torch.nn.Module):
 
     def condition(self, samples: Float[Tensor, " N"]) -> Float[Tensor, " P"]:
         """Return the scaled, pre-emphasised samples with the edges padded by P - N = win_length; see `forward`."""
-        return self._emphasise(samples, self.peak(samples))
+        emphasised = self._emphasise(samples, self.peak(samples))
+        padded: Tensor = functional.pad(emphasised[None], self._edges(), mode=self.config.pad_mode)[0]
+        return padded
 
-    def _emphasise(self, samples: Float[Tensor, " N"], peak: Tensor) -> Float[Tensor, " P"]:
+    def _emphasise(self, samples: Float[Tensor, " N"], peak: Tensor) -> Float[Tensor, " N"]:
         scaled = samples * (self.config.peak / peak) if peak > 0 else samples
-        emphasised = torchaudio.functional.preemphasis(scaled, self.config.preemphasis)
+        emphasised: Tensor = torchaudio.functional.preemphasis(scaled, self.config.preemphasis)
+        return emphasised
+
+    def _edges(self) -> tuple[int, int]:
         # The frames are those of an n_fft window: what lies outside the win_length in its middle is not seen.
         left = self.config.n_fft // 2 - (self.config.n_fft - self.config.win_length) // 2
-        edges = (left, self.config.win_length - left)
-        padded: Tensor = functional.pad(emphasised[None], edges, mode=self.config.pad_mode)[0]
-        return padded
+        return left, self.config.win_length - left
 
     def log_mels(self, conditioned: Sequence[Float[Tensor, " _"]]) -> list[Float[Tensor, "_ M"]]:
         """Return the log-mels of utterances that `condition` has prepared, computed together."""

@@ -58,7 +58,7 @@ def utterances(data: Path) -> set[str]:
 
 def check_results(exp: Path, in_units: set[str], converted: set[tuple[str, str]], measured: int) -> None:
     """Assert what stages 4 to 7 leave: `converted` are pairs of an utterance and a target."""
-    lines = [line.split() for line in (exp / "units.txt").read_text().splitlines()]
+    lines = [line.split() for line in (exp / "units/kaldi/units.txt").read_text().splitlines()]
     assert {utt_id for utt_id, *_ in lines} == in_units
     assert all(units and all(0 <= int(unit) < 8 for unit in units) for _, *units in lines)
     with (exp / "conversion/manifest.tsv").open() as manifest:

@@ -19,7 +19,20 @@ OPTIONS = {
     "features": {"--config", "--set", "--jobs", "--device", "--shard", "--strict"},
     "validate": {"--fix", "--jobs", "--report", "--strict"},
     "train": {"--config", "--set", "--device", "--residency", "--on-nan", "--eager", "--profile"},
-    "units": {"--output", "-o", "--format", "--device", "--strict"},
+    "units": {
+        "--output",
+        "-o",
+        "--format",
+        "--dedup",
+        "--durations",
+        "--vectors",
+        "--soft",
+        "--continuous",
+        "--jobs",
+        "--shard",
+        "--device",
+        "--strict",
+    },
     "convert": {"--to", "--list", "--vocoder", "--pitch", "--output", "-o", "--device", "--strict"},
     "evaluate": {
         "--output",
@@ -114,8 +127,8 @@ def test_the_whole_pipeline(run, tmp_path):
     assert "steps 0 to 6" in run("train", "dump", "exp", "--config", "c.yaml").out
     assert "steps 6 to 8" in run("train", "dump", "exp", "--config", "c.yaml", "--set", "training.steps=8").out
     assert run("speakers", "exp/best.ckpt").out.split() == ["f1", "f2", "m1", "m2"]
-    assert run("units", "exp/best.ckpt", "data/test", "-o", "exp/units.txt").out == (
-        "exp/units.txt: 312 units of 8 utterances\n"
+    assert run("units", "exp/best.ckpt", "data/test", "-o", "exp/units").out == (
+        "exp/units: 312 units of 8 utterances\n"
     )
     assert (
         run("convert", "exp/best.ckpt", "data/test", "--to", "source", "--to", "f1", "-o", "exp/conversion").status == 0
@@ -171,7 +184,9 @@ def test_bad_recordings_are_named_and_the_good_one_comes_through(run, experiment
     assert outcome.status == 0
     skipped = {line.split(":")[0].removeprefix("skipped ") for line in outcome.err.splitlines() if "skipped" in line}
     assert skipped == {Path(name).stem for name in BAD_AUDIO} - {"missing"}
-    assert "good" in (Path("out").read_text() if command[0] == "units" else Path("out/manifest.tsv").read_text())
+    assert "good" in (
+        Path("out/kaldi/units.txt").read_text() if command[0] == "units" else Path("out/manifest.tsv").read_text()
+    )
     strict = run(command[0], experiment.checkpoint, "in", *command[1:], "-o", "out2", "--strict")
     assert strict.status == 1
     assert "6 inputs were skipped" in strict.error
@@ -245,7 +260,7 @@ def outputs(folder: Path) -> dict[str, list[object]]:
     return {
         "features": ["{root}/corpus/dev", folder / "dump", "--config", "{root}/c.yaml"],
         "train": ["{root}/dump", folder / "exp", "--config", "{root}/c.yaml"],
-        "units": ["{root}/exp/best.ckpt", "{root}/corpus/dev", "-o", folder / "u.txt"],
+        "units": ["{root}/exp/best.ckpt", "{root}/corpus/dev", "-o", folder / "u"],
         "convert": ["{root}/exp/best.ckpt", "{root}/corpus/dev", "--to", "f1", "-o", folder / "wav"],
         "evaluate": ["{root}/exp/best.ckpt", "{root}/corpus/dev", "-o", folder / "m.json"],
         "report": ["{root}/exp", "-o", folder / "r.html"],

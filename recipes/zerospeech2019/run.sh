@@ -19,7 +19,7 @@ run_stage 2 "Features (train)" sqspeech features "$data/train" "$dump/train" --c
 run_stage 2 "Features (dev)" sqspeech features "$data/dev" "$dump/dev" --config "$conf" \
   --jobs "$jobs" --device "$device"
 run_stage 3 "Training" sqspeech train "$dump" "$exp" --config "$conf" --device "$device"
-run_stage 4 "Units" sqspeech units "$exp/best.ckpt" "$data/test" -o "$exp/units.txt" --device "$device"
+run_stage 4 "Units" sqspeech units "$exp/best.ckpt" "$data/test" -o "$exp/units" --device "$device"
 run_stage 5 "Conversion" sqspeech convert "$exp/best.ckpt" "$data/conversion" "${!voices/#/--to=}" \
   -o "$exp/conversion" --device "$device"
 run_stage 6 "Evaluation" sqspeech evaluate "$exp/best.ckpt" "$data/mse" -o "$exp/metrics.json" --device "$device"

@@ -21,7 +21,8 @@ def features(
     """Compute log-mel features; a run that was stopped is continued, and shards are put together."""
     from sqspeech.config import load_config
     from sqspeech.data.data_dir import DataDir
-    from sqspeech.data.feature_extraction import Shard, extract_features
+    from sqspeech.data.feature_extraction import extract_features
+    from sqspeech.data.shard import Shard
 
     experiment = load_config(config, overrides)
     part = Shard.parse(shard) if shard else None

@@ -13,31 +13,45 @@ class UnitFormat(StrEnum):
     """The formats that units are written in."""
 
     kaldi = "kaldi"
+    espnet = "espnet"
+    fairseq = "fairseq"
+    textless = "textless"
     npz = "npz"
+    parquet = "parquet"
+    zerospeech = "zerospeech"
 
 
 def units(
     checkpoint: Checkpoint,
     inputs: Inputs,
-    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")],
-    unit_format: Annotated[UnitFormat, typer.Option("--format")] = UnitFormat.kaldi,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder to write; a folder a format in it.")],
+    formats: Annotated[list[UnitFormat], typer.Option("--format", help="Repeatable.")] = [UnitFormat.kaldi],  # noqa: B006
+    dedup: Annotated[bool, typer.Option("--dedup", help="Leave out repetitions.")] = False,
+    durations: Annotated[bool, typer.Option("--durations", help="Write how many steps each unit lasts.")] = False,
+    vectors: Annotated[bool, typer.Option("--vectors", help="Write the code vector of each step.")] = False,
+    soft: Annotated[bool, typer.Option("--soft", help="Write the posterior of each step.")] = False,
+    continuous: Annotated[bool, typer.Option("--continuous", help="Write the encoder's output.")] = False,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+    shard: Annotated[str | None, typer.Option(metavar="I/N", help="Extract the I-th of N parts only.")] = None,
     device: Device = "auto",
     strict: Strict = False,
 ) -> None:
-    """Write the discrete units of recordings."""
-    from sqspeech.checkpoint import TrainedModel
-    from sqspeech.failures import Failures
-    from sqspeech.progress import track
-    from sqspeech.units import UnitInfo, extract, write_units
+    """Write the discrete units of recordings; a run that was stopped is continued, and shards are put together."""
+    from sqspeech.data.shard import Shard
+    from sqspeech.units import MATRICES, Contents, extract_corpus
 
-    trained = TrainedModel.load(checkpoint, find_device(device))
-    info = UnitInfo.of(trained)
-    failures, codes = Failures(), {}
+    wanted = zip(MATRICES, (vectors, soft, continuous), strict=True)
+    contents = Contents(
+        deduplicated=dedup, durations=durations, matrices=tuple(name for name, is_on in wanted if is_on)
+    )
+    names = list(dict.fromkeys(name.value for name in formats))
+    part = Shard.parse(shard) if shard else None
     with open_inputs(inputs) as utterances:
-        for utterance in track(utterances, "units", len(utterances)):
-            with failures.skipping(utterance.utt_id):
-                codes[utterance.utt_id] = extract(trained, utterance.read(trained.config.features.sample_rate))
-    failures.check(len(codes), strict=False)
-    write_units(output, codes, info, unit_format.value)
-    failures.check(len(codes), strict=strict)
-    print(f"{output}: {sum(map(len, codes.values()))} units of {len(codes)} utterances")
+        counts, failures = extract_corpus(
+            checkpoint, utterances, output, names, contents, jobs=jobs, device=find_device(device), shard=part
+        )
+    failures.check(1 if part else len(counts), strict=strict)
+    mixed = f", {len(failures.notes)} mixed down" if failures.notes else ""
+    print(f"{output}: {sum(counts.values())} units of {len(counts)} utterances{mixed}")
+    if part:
+        print("when all shards are done, the same command without --shard puts them together")

@@ -4,7 +4,6 @@ import hashlib
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass
 from itertools import batched
 from pathlib import Path
 
@@ -15,8 +14,9 @@ from sqspeech.data.data_dir import DataDir, Utterance, read_table, write_table
 from sqspeech.data.feature_ark import Entry, GrowingArk, concatenate, read_index
 from sqspeech.data.feature_computation import compute
 from sqspeech.data.feature_store import STATE_NAME, DumpState, check_same_features, read_state
+from sqspeech.data.shard import Shard
 from sqspeech.data.speaker_pitch import write_speaker_pitch
-from sqspeech.errors import DataError, SqspeechError
+from sqspeech.errors import SqspeechError
 from sqspeech.failures import Failures
 from sqspeech.features import LogMelConfig
 from sqspeech.lock import locked
@@ -26,27 +26,6 @@ SKIPPED_NAME, NOTES_NAME = "skipped", "notes"
 # On a GPU so many utterances are computed together. What is computed with what is fixed by the data directory, so
 # that the bytes are too; on the CPU each utterance is computed alone.
 UTTERANCES_AT_ONCE = 32
-
-
-@dataclass(frozen=True)
-class Shard:
-    """Part `index` of `count`, the first being 1: a run of neighbouring utterances."""
-
-    index: int
-    count: int
-
-    @classmethod
-    def parse(cls, text: str) -> "Shard":
-        """Read `i/n`; a DataError unless 1 <= i <= n."""
-        index, _, count = text.partition("/")
-        if not (index.isdecimal() and count.isdecimal() and 1 <= int(index) <= int(count)):
-            raise DataError(f"--shard {text}: expected i/n with i from 1 to n, such as 1/8 for the first of eight")
-        return cls(int(index), int(count))
-
-    def of[T](self, items: Sequence[T]) -> Sequence[T]:
-        """Return this part of the items; all parts together are all items."""
-        bounds = (len(items) * (self.index - 1) // self.count, len(items) * self.index // self.count)
-        return items[slice(*bounds)]
 
 
 def extract_features(

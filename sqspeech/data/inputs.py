@@ -25,8 +25,11 @@ def read_inputs(paths: Sequence[Path]) -> list[Utterance]:
     for path in paths:
         for utterance in (each for match in _matches(path) for each in _read_input(match)):
             other = found.setdefault(utterance.utt_id, utterance)
-            if other is not utterance:
-                raise DataError(f"{other.path} and {utterance.path} are both named {utterance.utt_id}; rename one")
+            if other != utterance:
+                raise DataError(
+                    f"{other.path} and {utterance.path} are both named {utterance.utt_id}; rename one, or give the "
+                    "folder that holds both, whose recordings are named by their paths in it"
+                )
     return list(found.values())
 
 

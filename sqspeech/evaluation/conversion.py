@@ -19,7 +19,7 @@ from sqspeech.evaluation.speaker_classifier import SpeakerClassifier
 from sqspeech.excitation import quick_f0
 from sqspeech.failures import Failures
 from sqspeech.progress import track
-from sqspeech.units import extract
+from sqspeech.units import UnitExtractor
 
 type Samples = NDArray[np.float32]
 
@@ -116,6 +116,8 @@ def measure_conversion(
 class _Judge:
     def __init__(self, trained: TrainedModel, classifier: SpeakerClassifier) -> None:
         self.trained, self.classifier = trained, classifier
+        has_units = trained.model.quantizer.codebook_size is not None
+        self.extractor = UnitExtractor(trained) if has_units else None
 
     def __call__(self, spoken: Samples, speaker: str, source: Samples, reference: Samples | None) -> Scores:
         return Scores(
@@ -133,9 +135,9 @@ class _Judge:
         return float(abs(12 * np.log2(np.median(f0[f0 > 0]) / target.median_hz)))
 
     def _unit_error(self, spoken: Samples, source: Samples) -> float | None:
-        if self.trained.model.quantizer.codebook_size is None:
+        if self.extractor is None:
             return None
-        wanted, found = (extract(self.trained, samples).tolist() for samples in (source, spoken))
+        wanted, found = (units.codes.tolist() for units in self.extractor.extract_many([source, spoken]))
         return 100 * float(torchaudio.functional.edit_distance(found, wanted)) / len(wanted)
 
 

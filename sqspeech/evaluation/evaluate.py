@@ -24,7 +24,7 @@ from sqspeech.evaluation.parallel import measure_parallel
 from sqspeech.evaluation.reconstruction import measure_reconstruction
 from sqspeech.failures import Failures
 from sqspeech.progress import track
-from sqspeech.units import centres
+from sqspeech.units import centres, timing
 from sqspeech.vocoders import VocoderName, build_vocoder
 
 Recordings = dict[str, NDArray[np.float32]]
@@ -122,7 +122,7 @@ def _abx(
     failures: Failures,
 ) -> dict[str, float]:
     config = trained.config.features
-    units = {utt: (z, centres(config, len(z))) for utt, z in zip(recordings, latents, strict=True)}
+    units = {utt: (z, centres(*timing(config), len(z))) for utt, z in zip(recordings, latents, strict=True)}
     baseline = {utt: mfcc(samples, config.sample_rate) for utt, samples in recordings.items()}
     scores, reference = (abx(item, features, left_out=failures.reasons) for features in (units, baseline))
     return {

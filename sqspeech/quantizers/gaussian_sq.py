@@ -4,7 +4,7 @@ import math
 from typing import Literal
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Float64, Int
 from pydantic import ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
@@ -113,6 +113,19 @@ class GaussianSQ(nn.Module):
         with full_precision(z.device):
             weight = torch.exp(-self._log_variance(extra, None))
             return nearest(at_least_single(z), weight, at_least_single(self.codebook))
+
+    def scores(
+        self, z: Float[Tensor, "B T D"], extra: Float[Tensor, "B T E"] | None = None
+    ) -> Float64[Tensor, "B T K"]:
+        """Return ln P(z_q = b_k | z) but for a constant of each position, in double precision."""
+        weight = torch.exp(-self._log_variance(None if extra is None else extra.double(), None).double())
+        return -0.5 * weighted_distance(z.double(), weight, self.codebook.double())
+
+    def posterior(
+        self, z: Float[Tensor, "B T D"], extra: Float[Tensor, "B T E"] | None = None
+    ) -> Float[Tensor, "B T K"]:
+        """Return P(z_q = b_k | z)."""
+        return functional.softmax(self.scores(z, extra), dim=-1).float()
 
     def lookup(self, codes: Int[Tensor, "*positions"]) -> Float[Tensor, "*positions D"]:
         """Return the codewords of `codes`."""

@@ -3,7 +3,7 @@
 from typing import Literal
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Float64, Int
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
@@ -67,6 +67,18 @@ class GaussianVae(nn.Module):
             return Quantized(z=sampled, codes=None, loss=kl, statistics=statistics)
 
     def encode(self, z: Float[Tensor, "B T D"], extra: Float[Tensor, "B T D"] | None = None) -> Int[Tensor, "B T"]:
+        """Raise ConfigError."""
+        raise no_units()
+
+    def scores(
+        self, z: Float[Tensor, "B T D"], extra: Float[Tensor, "B T D"] | None = None
+    ) -> Float64[Tensor, "B T K"]:
+        """Raise ConfigError."""
+        raise no_units()
+
+    def posterior(
+        self, z: Float[Tensor, "B T D"], extra: Float[Tensor, "B T D"] | None = None
+    ) -> Float[Tensor, "B T K"]:
         """Raise ConfigError."""
         raise no_units()
 

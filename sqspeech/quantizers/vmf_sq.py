@@ -4,7 +4,7 @@ import math
 from typing import Literal
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Float64, Int
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
@@ -76,6 +76,18 @@ class VmfSQ(nn.Module):
             codebook = _unit(at_least_single(self.codebook))
             parts = torch.split(at_least_single(z).flatten(0, 1), CHUNK)
             return torch.cat([(_unit(part) @ codebook.T).argmax(-1) for part in parts]).reshape(z.shape[:2])
+
+    def scores(
+        self, z: Float[Tensor, "B T D"], extra: Float[Tensor, "B T E"] | None = None
+    ) -> Float64[Tensor, "B T K"]:
+        """Return ln P(z_q = b_k | z) but for a constant of each position, in double precision."""
+        return self.log_kappa.double().exp() * (_unit(z.double()) @ _unit(self.codebook.double()).T)
+
+    def posterior(
+        self, z: Float[Tensor, "B T D"], extra: Float[Tensor, "B T E"] | None = None
+    ) -> Float[Tensor, "B T K"]:
+        """Return P(z_q = b_k | z)."""
+        return functional.softmax(self.scores(z, extra), dim=-1).float()
 
     def lookup(self, codes: Int[Tensor, "*positions"]) -> Float[Tensor, "*positions D"]:
         """Return the unit codewords of `codes`."""

@@ -3,15 +3,16 @@
 from typing import Literal
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Float64, Int
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional
 
 from sqspeech import shared_batch
+from sqspeech.errors import ConfigError
 from sqspeech.quantizers.base import Quantized, batch_perplexity, count, keep_real, mean
-from sqspeech.quantizers.distance import nearest
+from sqspeech.quantizers.distance import nearest, weighted_distance
 from sqspeech.quantizers.precision import at_least_single, full_precision
 
 SMOOTHING = 1e-5
@@ -104,6 +105,18 @@ class VqEma(nn.Module):
         with full_precision(z.device):
             z = at_least_single(z)
             return nearest(z, z.new_ones(1, 1, 1), self.codebook.to(z.dtype))
+
+    def scores(
+        self, z: Float[Tensor, "B T D"], extra: Float[Tensor, "B T E"] | None = None
+    ) -> Float64[Tensor, "B T K"]:
+        """Return −Σ_d (z_d − b_kd)², in double precision."""
+        return -weighted_distance(z.double(), z.new_ones(1, 1, 1).double(), self.codebook.double())
+
+    def posterior(
+        self, z: Float[Tensor, "B T D"], extra: Float[Tensor, "B T E"] | None = None
+    ) -> Float[Tensor, "B T K"]:
+        """Raise ConfigError: the nearest codeword is chosen, with no probability."""
+        raise ConfigError("the quantizer vq_ema has no posterior; ask for codes or vectors, or use an SQ-VAE")
 
     def lookup(self, codes: Int[Tensor, "*positions"]) -> Float[Tensor, "*positions D"]:
         """Return the codewords of `codes`."""

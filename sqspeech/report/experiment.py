@@ -57,7 +57,7 @@ def read_experiment(exp: Path) -> Experiment:
         config=config,
         features=load_config(exp / "config.yaml").features if config else LogMelConfig(),
         commands=_read_commands(exp / "logs"),
-        units=_read_units(exp / "units.txt"),
+        units=_read_units(exp / "units/kaldi/units.txt"),
     )
 
 

@@ -68,7 +68,7 @@ def write_report(exp: Path, output: Path) -> str:
     ----------
     exp
         The experiment directory: metrics.jsonl, and what there is of config.yaml, metrics.json,
-        conversion/manifest.tsv, logs/*.log and units.txt. The page says which stage makes an absent part.
+        conversion/manifest.tsv, logs/*.log and units/kaldi/units.txt. The page says which stage makes an absent part.
     output
         The page, written atomically; it asks for no other file.
 

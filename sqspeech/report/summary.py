@@ -15,7 +15,7 @@ def summarise(experiment: Experiment, exp: Path, page: Path) -> str:
     places = {
         "report": page,
         "converted": exp / "conversion",
-        "units": exp / "units.txt",
+        "units": exp / "units/kaldi/units.txt",
         "metrics": exp / "metrics.json",
     }
     lines = [f"{name:<10} {path}" for name, path in places.items() if path.exists()]

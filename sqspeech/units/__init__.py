@@ -1,6 +1,25 @@
 """Discrete acoustic units."""
 
-from sqspeech.units.extraction import centres, extract, write_units
-from sqspeech.units.unit_set import UnitInfo, Units, UnitSet
+from sqspeech.units.corpus import extract_corpus, read
+from sqspeech.units.extractor import UnitExtractor
+from sqspeech.units.formats import FORMATS, Contents
+from sqspeech.units.recording import Level
+from sqspeech.units.stream import UnitStream
+from sqspeech.units.unit_set import MATRICES, Matrix, UnitInfo, Units, UnitSet, centres, timing
 
-__all__ = ["UnitInfo", "UnitSet", "Units", "centres", "extract", "write_units"]
+__all__ = [
+    "FORMATS",
+    "MATRICES",
+    "Contents",
+    "Level",
+    "Matrix",
+    "UnitExtractor",
+    "UnitInfo",
+    "UnitSet",
+    "UnitStream",
+    "Units",
+    "centres",
+    "extract_corpus",
+    "read",
+    "timing",
+]

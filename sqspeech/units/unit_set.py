@@ -2,16 +2,21 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sqspeech import __version__
 from sqspeech.checkpoint import TrainedModel
+from sqspeech.features import LogMelConfig
 from sqspeech.quantizers.gaussian_vae import no_units
 
 FORMAT = "sqspeech-units-1"
+
+# What there is of a step beside its code.
+Matrix = Literal["vectors", "posteriors", "continuous"]
+MATRICES: tuple[Matrix, ...] = ("vectors", "posteriors", "continuous")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,11 +58,10 @@ class UnitInfo:
         codebook_size = trained.model.quantizer.codebook_size
         if codebook_size is None:
             raise no_units()
-        # Step i describes the frames 2 i + 1 and 2 i + 2, and frame t is centred at t hops.
-        rate, hop = trained.config.features.sample_rate, trained.config.features.hop_length
+        frame_rate, offset = timing(trained.config.features)
         return cls(
-            frame_rate=rate / (2 * hop),
-            offset=hop / 2 / rate,
+            frame_rate=frame_rate,
+            offset=offset,
             codebook_size=codebook_size,
             checkpoint=trained.digest,
             features=asdict(trained.config.features),
@@ -66,7 +70,18 @@ class UnitInfo:
 
     def centres(self, count: int) -> NDArray[np.float64]:
         """Return the centres in seconds of the first `count` steps."""
-        return self.offset + (np.arange(count, dtype=np.float64) + 0.5) / self.frame_rate
+        return centres(self.frame_rate, self.offset, count)
+
+
+def timing(features: LogMelConfig) -> tuple[float, float]:
+    """Return the frame rate and the offset of the latent steps of these features; see `UnitInfo`."""
+    # Step i describes the frames 2 i + 1 and 2 i + 2, and frame t is centred at t hops.
+    return features.sample_rate / (2 * features.hop_length), features.hop_length / 2 / features.sample_rate
+
+
+def centres(frame_rate: float, offset: float, count: int) -> NDArray[np.float64]:
+    """Return the centres in seconds of the first `count` steps."""
+    return offset + (np.arange(count, dtype=np.float64) + 0.5) / frame_rate
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,8 +17,9 @@ from corpus import voice, write_corpus
 from sqspeech.data import feature_computation, feature_extraction
 from sqspeech.data.data_dir import DataDir, Utterance
 from sqspeech.data.feature_computation import compute
-from sqspeech.data.feature_extraction import Shard, extract_features
+from sqspeech.data.feature_extraction import extract_features
 from sqspeech.data.feature_store import FeatureStore
+from sqspeech.data.shard import Shard
 from sqspeech.errors import DataError, SqspeechError
 from sqspeech.features import LogMel, LogMelConfig
 from sqspeech.lock import locked

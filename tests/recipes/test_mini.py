@@ -70,11 +70,16 @@ def test_every_stage_does_its_part(recipe):
     assert metrics.keys() >= KEYS
     assert metrics["mse_db2"] < metrics["feature_variance_db2"]
     assert metrics["parallel"]["pairs"] == 2
-    assert len((exp / "units.txt").read_text().splitlines()) == 20
+    assert len((exp / "units/kaldi/units.txt").read_text().splitlines()) == 20
     assert len(list((exp / "conversion").glob("*.wav"))) == 60
     assert (exp / "report.html").read_text().count("<audio") == 16
     assert len(list((exp / "logs").glob("*.log"))) == 8
-    for told in ("exp/tiny/report.html", "exp/tiny/conversion", "exp/tiny/units.txt", "Reconstruction error"):
+    for told in (
+        "exp/tiny/report.html",
+        "exp/tiny/conversion",
+        "exp/tiny/units/kaldi/units.txt",
+        "Reconstruction error",
+    ):
         assert told in out
 
 

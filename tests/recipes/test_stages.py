@@ -176,7 +176,7 @@ sqspeech features data/dev dump/demo/dev --config conf/demo.yaml --jobs 2
 # stage 3: Training
 sqspeech train dump/demo exp/demo --config conf/demo.yaml --device auto
 # stage 4: Units
-sqspeech units exp/demo/best.ckpt data/test -o exp/demo/units.txt --device auto
+sqspeech units exp/demo/best.ckpt data/test -o exp/demo/units --device auto
 # stage 5: Conversion
 sqspeech convert exp/demo/best.ckpt data/test --to source --to f1 --to m1 -o exp/demo/conversion --device auto
 # stage 6: Evaluation

@@ -21,7 +21,7 @@ sqspeech features data/utterances/dev dump/utterances/published/dev --config con
 # stage 3: Training
 sqspeech train dump/utterances/published exp/utterances/published --config conf/published.yaml --device auto
 # stage 4: Units
-sqspeech units exp/utterances/published/best.ckpt data/utterances/test -o exp/utterances/published/units.txt \
+sqspeech units exp/utterances/published/best.ckpt data/utterances/test -o exp/utterances/published/units \
 --device auto
 # stage 5: Conversion
 sqspeech convert exp/utterances/published/best.ckpt data/utterances/test --to source --to p225 --to p226 \

@@ -20,7 +20,7 @@ sqspeech features data/english/dev dump/english/published/dev --config conf/publ
 # stage 3: Training
 sqspeech train dump/english/published exp/english/published --config conf/published.yaml --device auto
 # stage 4: Units
-sqspeech units exp/english/published/best.ckpt data/english/test -o exp/english/published/units.txt --device auto
+sqspeech units exp/english/published/best.ckpt data/english/test -o exp/english/published/units --device auto
 # stage 5: Conversion
 sqspeech convert exp/english/published/best.ckpt data/english/conversion --to=V001 --to=V002 \
 -o exp/english/published/conversion --device auto

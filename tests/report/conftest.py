@@ -60,7 +60,10 @@ def make(folder: Path) -> Path:
     (exp / "logs/2.log").write_text("$ sqspeech train dump 'exp/<b>' && true\nstep 1\n")
     (exp / "logs/1.log").write_text("$ sqspeech features data dump\n$ not a command\n")
     (exp / "logs/3.log").write_text("no command here\n")
-    (exp / "units.txt").write_text("".join(f"a-{line} {' '.join(map(str, range(300)))}\n" for line in range(5)))
+    (exp / "units/kaldi").mkdir(parents=True)
+    (exp / "units/kaldi/units.txt").write_text(
+        "".join(f"a-{line} {' '.join(map(str, range(300)))}\n" for line in range(5))
+    )
     return exp
 
 

@@ -1,0 +1,130 @@
+"""The encoder on parts of an utterance, with the results that it has on the whole."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sqspeech.models.encoder import Encoder
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Layer:
+    """A convolution with what follows it; `weight` and `bias` include the BatchNorm in eval mode."""
+
+    weight: Tensor
+    bias: Tensor
+    stride: int
+    padding: int
+    dilation: int
+    rectified: bool
+
+    def needs(self, first: int, last: int) -> tuple[int, int]:
+        """Return the range of inputs that the outputs `first` to `last` see, before 0 included."""
+        reach = (self.weight.shape[2] - 1) * self.dilation
+        return first * self.stride - self.padding, (last - 1) * self.stride - self.padding + reach + 1
+
+    def length(self, inputs: int) -> int:
+        """Return how many outputs so many inputs have."""
+        reach = (self.weight.shape[2] - 1) * self.dilation
+        return (inputs + 2 * self.padding - reach - 1) // self.stride + 1
+
+    def __call__(self, inputs: Float[Tensor, "R C T"]) -> Float[Tensor, "R C2 T2"]:
+        outputs = functional.conv1d(inputs, self.weight, self.bias, self.stride, dilation=self.dilation)
+        return outputs.relu_() if self.rectified else outputs
+
+
+class EncoderWindows:
+    """An encoder in eval mode, window by window.
+
+    A window has the input that its outputs see, so that no padding is computed and an utterance of any length takes
+    the memory of a window. What lies beyond the ends of the utterance is made zero after each convolution, as the
+    convolutions' own padding is.
+
+    Parameters
+    ----------
+    encoder
+        Whose layers are convolutions, each with a BatchNorm and a ReLU or with nothing after it.
+    dtype
+        Of the computation.
+    """
+
+    def __init__(self, encoder: Encoder, dtype: torch.dtype = torch.float32) -> None:
+        self.dtype = dtype
+        modules = list(encoder.layers)
+        places = [place for place, module in enumerate(modules) if isinstance(module, nn.Conv1d)]
+        self._layers = [_layer(modules[place : place + 3], dtype) for place in places]
+
+    def codes(self, frames: int) -> int:
+        """Return how many codes an utterance of so many frames (an even number) has."""
+        for layer in self._layers:
+            frames = layer.length(frames)
+        return frames
+
+    def frames(self, first: int, last: int) -> tuple[int, int]:
+        """Return the range of frames that the codes `first` to `last` see; it may reach beyond the utterance."""
+        for layer in reversed(self._layers):
+            first, last = layer.needs(first, last)
+        return first, last
+
+    def __call__(
+        self, windows: Float[Tensor, "R T M"], firsts: Sequence[int], lengths: Sequence[int], count: int
+    ) -> Float[Tensor, "R count O"]:
+        """Return the encoder's output for `count` codes of each window.
+
+        Parameters
+        ----------
+        windows
+            The frames that `frames` names for the codes of each; beyond the utterance anything finite.
+        firsts
+            The first code of each.
+        lengths
+            The frames of the utterance that each is from, an even number.
+        """
+        spans = [(0, count)]
+        for layer in reversed(self._layers):
+            spans.append(layer.needs(*spans[-1]))
+        # Positions of the inputs of each layer, for a window whose first code is 0; and how far one code moves them.
+        starts, strides = [first for first, _ in reversed(spans)], self._strides()
+        values, inside = windows.to(self.dtype).transpose(1, 2), list(lengths)
+        for number, layer in enumerate(self._layers):
+            values = layer(values)
+            inside = [layer.length(length) for length in inside]
+            for row, (first, length) in enumerate(zip(firsts, inside, strict=True)):
+                start = starts[number + 1] + first * strides[number + 1]
+                values[row, :, : max(0, -start)] = 0
+                values[row, :, max(0, length - start) :] = 0
+        return values.transpose(1, 2)
+
+    def _strides(self) -> list[int]:
+        strides = [1]
+        for layer in reversed(self._layers):
+            strides.append(strides[-1] * layer.stride)
+        return strides[::-1]
+
+
+def _layer(modules: Sequence[nn.Module], dtype: torch.dtype) -> _Layer:
+    convolution, *rest = modules
+    assert isinstance(convolution, nn.Conv1d)
+    weight = convolution.weight.detach().double()
+    bias = weight.new_zeros(len(weight)) if convolution.bias is None else convolution.bias.detach().double()
+    norm = rest[0] if rest and isinstance(rest[0], nn.BatchNorm1d) else None
+    if norm:
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        scale = norm.weight.detach().double() / (norm.running_var.double() + norm.eps).sqrt()
+        weight = weight * scale[:, None, None]
+        bias = (bias - norm.running_mean.double()) * scale + norm.bias.detach().double()
+    assert isinstance(convolution.padding, tuple)
+    (stride,), (dilation,), (padding,) = convolution.stride, convolution.dilation, convolution.padding
+    return _Layer(
+        weight=weight.to(dtype),
+        bias=bias.to(dtype),
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
+        rectified=norm is not None,
+    )

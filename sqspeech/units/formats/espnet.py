@@ -1,0 +1,24 @@
+"""ESPnet's discrete tokens: `text.ts` (every step) and `text.rm` (without repetition), `utt_id u1 u2 ...` a line."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from sqspeech.data.data_dir import read_table
+from sqspeech.units.formats.entry import Contents, Entry, integers, spaced
+from sqspeech.units.unit_set import Units
+
+HOLDS_MATRICES = False
+
+
+def write(folder: Path, entries: Iterable[Entry], contents: Contents) -> None:
+    """Write the entries both ways, whatever else is asked for."""
+    with (folder / "text.ts").open("w", encoding="utf-8") as ts, (folder / "text.rm").open("w", encoding="utf-8") as rm:
+        for entry in entries:
+            ts.write(f"{entry.utt_id} {spaced(entry.units.codes)}\n")
+            rm.write(f"{entry.utt_id} {spaced(entry.units.runs()[0])}\n")
+
+
+def read(folder: Path, contents: Contents) -> dict[str, Units]:
+    """Return every step."""
+    path = folder / "text.ts"
+    return {utt_id: Units(codes=integers(path, utt_id, text)) for utt_id, text in read_table(path).items()}

@@ -1,0 +1,65 @@
+"""Kaldi: `units.txt` and `durations.txt`, `utt_id u1 u2 ...` a line, and matrices as .scp and .ark."""
+
+from collections.abc import Iterable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import BinaryIO, TextIO
+
+import kaldiio
+import numpy as np
+from numpy.typing import NDArray
+
+from sqspeech.data.data_dir import read_table
+from sqspeech.errors import DataError
+from sqspeech.units.formats.entry import Contents, Entry, integers, spaced
+from sqspeech.units.unit_set import Units
+
+HOLDS_MATRICES = True
+
+
+def write(folder: Path, entries: Iterable[Entry], contents: Contents) -> None:
+    """Write the entries, in the order of their ids. An .scp names its .ark without a folder."""
+    with ExitStack() as stack:
+
+        def text(name: str) -> TextIO:
+            return stack.enter_context((folder / name).open("w", encoding="utf-8"))
+
+        units, durations = text("units.txt"), text("durations.txt") if contents.durations else None
+        tables = {name: (text(f"{name}.scp"), _ark(stack, folder / f"{name}.ark")) for name in contents.matrices}
+        for entry in entries:
+            units.write(f"{entry.utt_id} {spaced(contents.sequence(entry.units))}\n")
+            if durations:
+                durations.write(f"{entry.utt_id} {spaced(contents.lengths(entry.units))}\n")
+            for name, (scp, ark) in tables.items():
+                scp.write(f"{entry.utt_id} {name}.ark:{ark.tell() + len(entry.utt_id.encode()) + 1}\n")
+                kaldiio.save_ark(ark, {entry.utt_id: getattr(entry.units, name)})
+
+
+def _ark(stack: ExitStack, path: Path) -> BinaryIO:
+    return stack.enter_context(path.open("wb"))
+
+
+def read(folder: Path, contents: Contents) -> dict[str, Units]:
+    """Return what `write` wrote."""
+    path = folder / "units.txt"
+    sequences = {utt_id: integers(path, utt_id, text) for utt_id, text in read_table(path).items()}
+    lengths = _durations(folder / "durations.txt") if contents.durations else {}
+    matrices = {name: _matrices(folder / f"{name}.scp") for name in contents.matrices}
+    return {
+        utt_id: Units(
+            codes=contents.steps(sequence, lengths.get(utt_id)),
+            **{name: of_all[utt_id] for name, of_all in matrices.items()},
+        )
+        for utt_id, sequence in sequences.items()
+    }
+
+
+def _durations(path: Path) -> dict[str, NDArray[np.int64]]:
+    return {utt_id: integers(path, utt_id, text) for utt_id, text in read_table(path).items()}
+
+
+def _matrices(scp: Path) -> dict[str, NDArray[np.float32]]:
+    try:
+        return {utt: kaldiio.load_mat(str(scp.parent / location)) for utt, location in read_table(scp).items()}
+    except (OSError, ValueError) as error:
+        raise DataError(f"{scp}: cannot read the matrices ({error}); extract the units again") from None

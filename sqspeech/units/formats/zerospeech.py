@@ -1,0 +1,51 @@
+"""ZeroSpeech 2019 and 2020: `utt_id.txt`, the code vector of a step a line, and all of them in `codebook.npy`.
+
+The challenge reads vectors and no indices, each step for itself, so that repetitions stay.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sqspeech.errors import DataError
+from sqspeech.units.formats.entry import Contents, Entry
+from sqspeech.units.unit_set import Units
+
+HOLDS_MATRICES = False
+CODEBOOK = "codebook.npy"
+
+
+def write(folder: Path, entries: Iterable[Entry], contents: Contents) -> None:
+    """Write the entries, whose units have `vectors`."""
+    known: dict[int, NDArray[np.float32]] = {}
+    for entry in entries:
+        assert entry.units.vectors is not None
+        if "/" in entry.utt_id:
+            raise DataError(f"utterance {entry.utt_id}: a file cannot have this name; rename it for this format")
+        (folder / f"{entry.utt_id}.txt").write_text(text_of(entry.units.vectors), encoding="ascii")
+        codes, first = np.unique(entry.units.codes, return_index=True)
+        known |= dict(zip(codes.tolist(), entry.units.vectors[first], strict=True))
+    codebook = np.full((max(known) + 1, len(next(iter(known.values())))), np.nan, np.float32)
+    codebook[list(known)] = list(known.values())
+    np.save(folder / CODEBOOK, codebook)
+
+
+def text_of(vectors: NDArray[np.float32]) -> str:
+    """Return a row a line, with the digits that tell every float32 from every other."""
+    return "".join(" ".join(f"{value:.9g}" for value in row) + "\n" for row in vectors.tolist())
+
+
+def read(folder: Path, contents: Contents) -> dict[str, Units]:
+    """Return what `write` wrote, with the vectors."""
+    places = {row.tobytes(): code for code, row in enumerate(np.load(folder / CODEBOOK))}
+    found: dict[str, Units] = {}
+    for path in sorted(folder.glob("*.txt"), key=lambda path: path.stem):
+        try:
+            vectors = np.loadtxt(path, np.float32, ndmin=2)
+            codes = np.array([places[row.tobytes()] for row in vectors], np.int64)
+        except (ValueError, KeyError):
+            raise DataError(f"{path}: not the vectors that were written here; extract the units again") from None
+        found[path.stem] = Units(codes=codes, vectors=vectors)
+    return found

@@ -1,0 +1,65 @@
+"""What has been extracted so far: survives any stop, and is put together from several hosts."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from sqspeech.atomic import atomic_path
+from sqspeech.units.unit_set import MATRICES, Units
+
+
+@dataclass(frozen=True, kw_only=True)
+class Extracted:
+    """The units of an utterance, of how many samples of its recording, and what was done to make it usable."""
+
+    units: Units
+    n_samples: int
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an utterance stands: the file, and which of those in it."""
+
+    path: Path
+    number: int
+
+
+def append(folder: Path, results: Mapping[str, Extracted]) -> dict[str, Place]:
+    """Write the results to a file of their own in the folder, and return where they stand."""
+    path = folder / f"{len(list(folder.glob('*.npz'))):07}.npz"
+    arrays: dict[str, np.ndarray] = {
+        "utt_ids": np.array(list(results)),
+        "n_samples": np.array([result.n_samples for result in results.values()]),
+        "notes": np.array([result.note for result in results.values()]),
+    }
+    for number, result in enumerate(results.values()):
+        arrays[f"codes-{number}"] = result.units.codes
+        present = {name: getattr(result.units, name) for name in MATRICES}
+        arrays |= {f"{name}-{number}": matrix for name, matrix in present.items() if matrix is not None}
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)
+    return {utt_id: Place(path, number) for number, utt_id in enumerate(results)}
+
+
+def contents(folder: Path) -> dict[str, Place]:
+    """Return where the utterances of all files at any depth below the folder stand."""
+    found: dict[str, Place] = {}
+    for path in sorted(folder.rglob("[0-9]*.npz")):
+        with np.load(path, allow_pickle=False) as stored:
+            found |= {str(utt_id): Place(path, number) for number, utt_id in enumerate(stored["utt_ids"])}
+    return found
+
+
+def read(places: Sequence[Place]) -> Iterator[Extracted]:
+    """Yield what stands at the places; neighbours in a file cost one opening of it."""
+    opened: Path | None = None
+    for place in places:
+        if place.path != opened:
+            stored, opened = np.load(place.path, allow_pickle=False), place.path
+            n_samples, notes = stored["n_samples"], stored["notes"]
+        matrices = {name: stored[key] for name in MATRICES if (key := f"{name}-{place.number}") in stored}
+        units = Units(codes=stored[f"codes-{place.number}"], **matrices)
+        yield Extracted(units=units, n_samples=int(n_samples[place.number]), note=str(notes[place.number]))
