@@ -87,7 +87,7 @@ def extract_corpus(
 
 
 def _check(formats: Sequence[str], contents: Contents) -> None:
-    holding = [name for name, form in FORMATS.items() if form.HOLDS_MATRICES]
+    holding = [name for name, form in FORMATS.items() if "matrices" in form.HOLDS]
     if contents.matrices and not set(formats) & set(holding):
         raise ConfigError(
             f"{', '.join(formats)}: no place for {', '.join(contents.matrices)}; "
@@ -150,7 +150,7 @@ def _entries(utterances: Sequence[Utterance], places: Mapping[str, Place]) -> It
 
 def _write(output: Path, name: str, entries: Iterator[Entry], contents: Contents, info: UnitInfo) -> None:
     form, target = FORMATS[name], output / name
-    own = replace(contents, matrices=contents.matrices if form.HOLDS_MATRICES else ())
+    own = Contents(**{field: value for field, value in asdict(contents).items() if field in form.HOLDS})
     about = replace(info, deduplicated=own.deduplicated)
     with scratch_folder(output) as scratch:
         folder = scratch / name

@@ -12,10 +12,10 @@ __all__ = ["FORMATS", "Contents", "Entry", "Format"]
 
 
 class Format(Protocol):
-    """How units are laid out in a folder; `HOLDS_MATRICES` says whether it has a place for matrices."""
+    """How units are laid out in a folder; `HOLDS` says which fields of `Contents` it has a place for."""
 
     @property
-    def HOLDS_MATRICES(self) -> bool: ...  # noqa: D102, N802
+    def HOLDS(self) -> frozenset[str]: ...  # noqa: D102, N802
 
     def write(self, folder: Path, entries: Iterable[Entry], contents: Contents) -> None:
         """Write the entries, which come in the order of their ids, to the folder."""

@@ -21,6 +21,10 @@ class Entry:
     units: Units
 
 
+# The fields of `Contents` that a format may have a place for.
+ALL = frozenset({"deduplicated", "durations", "matrices"})
+
+
 @dataclass(frozen=True, kw_only=True)
 class Contents:
     """What was asked for: units without repetition, how many steps each lasts, and matrices with a row a step."""

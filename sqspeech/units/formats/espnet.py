@@ -7,7 +7,7 @@ from sqspeech.data.data_dir import read_table
 from sqspeech.units.formats.entry import Contents, Entry, integers, spaced
 from sqspeech.units.unit_set import Units
 
-HOLDS_MATRICES = False
+HOLDS = frozenset[str]()
 
 
 def write(folder: Path, entries: Iterable[Entry], contents: Contents) -> None:

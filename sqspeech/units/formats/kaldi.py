@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from sqspeech.data.data_dir import read_table
 from sqspeech.errors import DataError
-from sqspeech.units.formats.entry import Contents, Entry, integers, spaced
+from sqspeech.units.formats.entry import ALL, Contents, Entry, integers, spaced
 from sqspeech.units.unit_set import Units
 
-HOLDS_MATRICES = True
+HOLDS = ALL
 
 
 def write(folder: Path, entries: Iterable[Entry], contents: Contents) -> None:

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sqspeech.errors import DataError
-from sqspeech.units.formats.entry import Contents, Entry
+from sqspeech.units.formats.entry import ALL, Contents, Entry
 from sqspeech.units.unit_set import Units
 
-HOLDS_MATRICES = True
+HOLDS = ALL
 
 
 def write(folder: Path, entries: Iterable[Entry], contents: Contents) -> None:

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from sqspeech.errors import DataError
-from sqspeech.units.formats.entry import Contents, Entry
+from sqspeech.units.formats.entry import ALL, Contents, Entry
 from sqspeech.units.unit_set import Units
 
-HOLDS_MATRICES = True
+HOLDS = ALL
 
 
 def write(folder: Path, entries: Iterable[Entry], contents: Contents) -> None:

@@ -11,7 +11,7 @@ from sqspeech.errors import DataError
 from sqspeech.units.formats.entry import Contents, Entry, integers, spaced
 from sqspeech.units.unit_set import Units
 
-HOLDS_MATRICES = False
+HOLDS = frozenset({"deduplicated", "durations"})
 
 
 def write(folder: Path, entries: Iterable[Entry], contents: Contents) -> None:

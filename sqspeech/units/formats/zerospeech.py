@@ -13,7 +13,7 @@ from sqspeech.errors import DataError
 from sqspeech.units.formats.entry import Contents, Entry
 from sqspeech.units.unit_set import Units
 
-HOLDS_MATRICES = False
+HOLDS = frozenset[str]()
 CODEBOOK = "codebook.npy"
 
 

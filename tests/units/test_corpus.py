@@ -1,0 +1,207 @@
+"""Extraction of many recordings: the same bytes however it is done, and no damage by bad input or a stop."""
+
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from corpus import write_corpus
+from units_models import noise
+
+from sqspeech.data.data_dir import DataDir, Utterance
+from sqspeech.data.shard import Shard
+from sqspeech.errors import ConfigError
+from sqspeech.units import FORMATS, Contents, UnitExtractor, computation, corpus, extract_corpus, read
+
+BYTES = ("kaldi/units.txt", "npz/units.npz", "fairseq/units.txt", "fairseq/manifest.tsv", "espnet/text.rm")
+SOME = ["kaldi", "npz", "fairseq", "espnet"]
+
+
+@pytest.fixture(scope="module")
+def data(experiment) -> list[Utterance]:
+    return list(DataDir.read(experiment.root / "corpus/train"))
+
+
+@pytest.fixture(scope="module")
+def plain(experiment, data, tmp_path_factory) -> Path:
+    output = tmp_path_factory.mktemp("plain")
+    extract_corpus(experiment.checkpoint, data, output, SOME)
+    return output
+
+
+def same(output: Path, other: Path) -> bool:
+    def arrays(path):
+        with np.load(path) as stored:
+            return {name: stored[name].tobytes() for name in stored.files}
+
+    return all(
+        arrays(output / name) == arrays(other / name)
+        if name.endswith(".npz")
+        else (output / name).read_bytes() == (other / name).read_bytes()
+        for name in BYTES
+    )
+
+
+def test_each_recording_has_its_own_units(experiment, data, plain):
+    extractor = UnitExtractor.load(experiment.checkpoint)
+    found = read(plain)
+    assert list(found) == [utterance.utt_id for utterance in data]
+    for utterance in data:
+        expected = extractor.extract(utterance.read(16000), 16000).codes
+        np.testing.assert_array_equal(found[utterance.utt_id].codes, expected)
+
+
+def test_batches_order_and_jobs_change_no_byte(experiment, data, plain, tmp_path, monkeypatch):
+    extract_corpus(experiment.checkpoint, data[::-1], tmp_path / "reversed", SOME)
+    extract_corpus(experiment.checkpoint, data, tmp_path / "jobs", SOME, jobs=2)
+    monkeypatch.setattr(computation, "MOST", 1)
+    extract_corpus(experiment.checkpoint, data, tmp_path / "alone", SOME)
+    for name in ("reversed", "jobs", "alone"):
+        assert same(tmp_path / name, plain), name
+        assert not (tmp_path / name / ".unfinished").exists()
+
+
+def test_shards_change_no_byte(experiment, data, plain, tmp_path):
+    for index in (3, 1, 2):
+        counts, _ = extract_corpus(experiment.checkpoint, data, tmp_path / "u", SOME, shard=Shard(index, 3))
+        assert len(counts) == len(data) // 3
+        assert not (tmp_path / "u/kaldi").exists()
+    started = UnitExtractor.encode
+    try:
+        UnitExtractor.encode = lambda *_: pytest.fail("nothing is left to extract")
+        extract_corpus(experiment.checkpoint, data, tmp_path / "u", SOME)
+    finally:
+        UnitExtractor.encode = started
+    assert same(tmp_path / "u", plain)
+
+
+def test_a_stopped_run_is_continued(experiment, data, plain, tmp_path, monkeypatch):
+    monkeypatch.setattr(computation, "MOST", 2)
+    calls, whole = [], UnitExtractor.extract_many
+
+    def stopping(self, recordings, **options):
+        calls.append(len(recordings))
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return whole(self, recordings, **options)
+
+    monkeypatch.setattr(UnitExtractor, "extract_many", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        extract_corpus(experiment.checkpoint, data, tmp_path / "u", SOME)
+    assert not (tmp_path / "u/kaldi").exists()
+    calls.clear()
+    calls.extend([0, 0, 0])
+    extract_corpus(experiment.checkpoint, data, tmp_path / "u", SOME)
+    assert sum(calls) == len(data) - 4
+    assert same(tmp_path / "u", plain)
+
+
+def test_other_contents_do_not_continue_it(experiment, data, tmp_path):
+    extract_corpus(experiment.checkpoint, data[:2], tmp_path / "u", ["npz"], shard=Shard(1, 1))
+    contents = Contents(matrices=("vectors",))
+    extract_corpus(experiment.checkpoint, data[:2], tmp_path / "u", ["npz"], contents)
+    assert read(tmp_path / "u")[data[0].utt_id].vectors is not None
+
+
+def test_bad_recordings_are_named_and_lose_nothing(experiment, data, tmp_path, capsys):
+    good = data[0]
+    bad = {"empty": b"", "text": b"hello", "cut": good.path.read_bytes()[:3000]}
+    utterances = [good]
+    for name, content in bad.items():
+        (tmp_path / f"{name}.wav").write_bytes(content)
+        utterances.append(Utterance(utt_id=name, spk_id=name, path=tmp_path / f"{name}.wav"))
+    for name, samples in {"short": noise(0.03), "constant": np.full(16000, 0.1), "missing": None}.items():
+        if samples is not None:
+            soundfile.write(tmp_path / f"{name}.wav", samples, 16000)
+        utterances.append(Utterance(utt_id=name, spk_id=name, path=tmp_path / f"{name}.wav"))
+    counts, failures = extract_corpus(experiment.checkpoint, utterances, tmp_path / "u", ["kaldi"])
+    assert list(counts) == [good.utt_id]
+    assert sorted(failures.reasons) == sorted(["empty", "text", "cut", "short", "constant", "missing"])
+    said = capsys.readouterr().err
+    assert all(f"skipped {name}: " in said for name in failures.reasons)
+    assert list(read(tmp_path / "u")) == [good.utt_id]
+
+
+def test_other_rates_channels_and_parts(experiment, tmp_path):
+    samples = noise(2.0)
+    soundfile.write(tmp_path / "stereo.flac", np.stack([samples, samples], 1), 44100)
+    whole = Utterance(utt_id="stereo", spk_id="s", path=tmp_path / "stereo.flac")
+    part = replace(whole, utt_id="part", rec_id="stereo", start=0.125, end=0.625)
+    _, failures = extract_corpus(experiment.checkpoint, [whole, part], tmp_path / "u", ["fairseq"])
+    assert failures.notes == {"stereo": "2 channels, mixed down", "part": "2 channels, mixed down"}
+    extractor = UnitExtractor.load(experiment.checkpoint)
+    np.testing.assert_array_equal(read(tmp_path / "u")["part"].codes, extractor.extract(part.read(16000), 16000).codes)
+    lines = (tmp_path / "u/fairseq/manifest.tsv").read_text().splitlines()
+    assert lines == [str(tmp_path), "stereo.flac\t22050", "stereo.flac\t32000"]
+
+
+def test_a_long_recording_stays_on_disk_and_has_the_same_units(experiment, plain, data, tmp_path, monkeypatch):
+    monkeypatch.setattr(computation, "LONG", 0.1)
+    extract_corpus(experiment.checkpoint, data, tmp_path / "u", SOME)
+    assert same(tmp_path / "u", plain)
+
+
+def test_a_new_run_replaces_the_old_one(experiment, data, tmp_path):
+    extract_corpus(experiment.checkpoint, data[:3], tmp_path / "u", ["kaldi"])
+    extract_corpus(experiment.checkpoint, data[3:5], tmp_path / "u", ["kaldi"])
+    assert list(read(tmp_path / "u")) == [utterance.utt_id for utterance in data[3:5]]
+    assert [path.name for path in (tmp_path / "u").iterdir()] == ["kaldi"]
+
+
+def test_no_place_for_matrices_is_said(experiment, data, tmp_path):
+    with pytest.raises(ConfigError, match="no place for posteriors; add a --format of kaldi, npz, parquet"):
+        extract_corpus(experiment.checkpoint, data, tmp_path, ["fairseq"], Contents(matrices=("posteriors",)))
+
+
+def test_a_failure_while_writing_keeps_what_was_there(experiment, data, plain, tmp_path, monkeypatch):
+    shutil.copytree(plain, tmp_path / "u")
+
+    def failing(folder, entries, contents):
+        (folder / "units.txt").write_text("half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(FORMATS["kaldi"], "write", failing)
+    with pytest.raises(Exception, match="cannot write"):
+        extract_corpus(experiment.checkpoint, data, tmp_path / "u", ["kaldi"])
+    assert same(tmp_path / "u", plain)
+    monkeypatch.undo()
+    extract_corpus(experiment.checkpoint, data, tmp_path / "u", ["kaldi"])
+    assert sorted(path.name for path in (tmp_path / "u").iterdir()) == sorted(SOME)
+
+
+def test_killed_at_any_time_it_is_continued(experiment, tmp_path):
+    data = write_corpus(tmp_path / "data", range(12))
+    command = [sys.executable, "-m", "sqspeech.cli", "units", experiment.checkpoint, data, "-o", tmp_path / "u"]
+    code = "import sqspeech.units.computation as c; c.MOST = 1; from sqspeech.cli import main; main()"
+    slow = [sys.executable, "-c", code, *map(str, command[3:])]
+    process = subprocess.Popen(slow, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while len(list((tmp_path / "u").rglob("*.npz"))) < 3 and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    extract_corpus(experiment.checkpoint, list(DataDir.read(data)), tmp_path / "u", ["kaldi"])
+    extract_corpus(experiment.checkpoint, list(DataDir.read(data)), tmp_path / "other", ["kaldi"])
+    name = "kaldi/units.txt"
+    assert (tmp_path / "u" / name).read_bytes() == (tmp_path / "other" / name).read_bytes()
+    assert [path.name for path in (tmp_path / "u").iterdir()] == ["kaldi"]
+
+
+def test_another_run_at_the_same_place_is_refused(experiment, data, tmp_path):
+    from sqspeech.lock import locked
+
+    with locked(tmp_path / "u/.unfinished/lock"), pytest.raises(Exception, match="another run is writing here"):
+        extract_corpus(experiment.checkpoint, data, tmp_path / "u", ["kaldi"])
+
+
+def test_a_format_is_a_fixture_of_the_command_line():
+    from sqspeech.cli.units import UnitFormat
+
+    assert {choice.value for choice in UnitFormat} == set(FORMATS)
+    assert corpus.INFO == "info.json"

@@ -1,0 +1,168 @@
+"""Each format read back here, and by the readers of those who made it."""
+
+import json
+from pathlib import Path
+
+import kaldiio
+import numpy as np
+import pytest
+from units_models import noise
+
+from sqspeech.data.data_dir import read_table
+from sqspeech.errors import DataError
+from sqspeech.units import FORMATS, MATRICES, Contents, UnitInfo, Units, corpus, read
+from sqspeech.units.formats import Entry
+
+EVERYTHING = Contents(deduplicated=True, durations=True, matrices=MATRICES)
+NAMES = ["a-1", "b", "z_é"]
+
+
+@pytest.fixture(scope="module")
+def found(extractor) -> dict[str, Units]:
+    return {
+        name: extractor.extract(noise(0.3 + 0.2 * seed, seed), 16000, matrices=MATRICES)
+        for seed, name in enumerate(NAMES)
+    }
+
+
+def write(folder: Path, name: str, found: dict[str, Units], contents: Contents, info: UnitInfo) -> Path:
+    entries = [
+        Entry(utt_id=utt_id, path=Path("/corpus") / utt_id[0] / f"{utt_id}.flac", n_samples=1000 + place, units=units)
+        for place, (utt_id, units) in enumerate(found.items())
+    ]
+    corpus._write(folder, name, iter(entries), contents, info)
+    return folder / name
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("contents", [Contents(), EVERYTHING], ids=["plain", "everything"])
+def test_what_is_written_is_read_back(extractor, found, tmp_path, name, contents):
+    write(tmp_path, name, found, contents, extractor.info)
+    back = read(tmp_path)
+    assert list(back) == NAMES
+    # fairseq has no durations, so that repetitions are lost there.
+    lost = contents.deduplicated and name == "fairseq"
+    assert back.info.deduplicated == lost
+    for utt_id, units in found.items():
+        np.testing.assert_array_equal(back[utt_id].codes, units.runs()[0] if lost else units.codes)
+        for matrix in contents.matrices if "matrices" in FORMATS[name].HOLDS else ():
+            np.testing.assert_array_equal(getattr(back[utt_id], matrix), getattr(units, matrix))
+    assert back.info.checkpoint == extractor.info.checkpoint
+    assert (back.info.frame_rate, back.info.codebook_size) == (50.0, 32)
+
+
+def test_runs_are_what_groupby_finds():
+    from itertools import groupby
+
+    codes = np.array([3, 3, 1, 1, 1, 3, 2, 2])
+    runs, lengths = Units(codes=codes).runs()
+    expected = [(code, len(list(group))) for code, group in groupby(codes.tolist())]
+    assert list(zip(runs.tolist(), lengths.tolist(), strict=True)) == expected
+
+
+def test_kaldi_by_kaldiio(extractor, found, tmp_path, monkeypatch):
+    folder = write(tmp_path, "kaldi", found, EVERYTHING, extractor.info)
+    monkeypatch.chdir(folder)  # an .scp names its .ark as seen from there
+    for matrix in MATRICES:
+        stored = kaldiio.load_scp(f"{matrix}.scp")
+        assert sorted(stored) == sorted(NAMES)
+        for utt_id in NAMES:
+            np.testing.assert_array_equal(stored[utt_id], getattr(found[utt_id], matrix))
+    assert list(read_table(folder / "units.txt")) == NAMES
+
+
+def test_espnet_has_both_sequences(extractor, found, tmp_path):
+    folder = write(tmp_path, "espnet", found, Contents(), extractor.info)
+    for name, expected in (("text.ts", lambda u: u.codes), ("text.rm", lambda u: u.runs()[0])):
+        for line, (utt_id, units) in zip((folder / name).read_text().splitlines(), found.items(), strict=True):
+            first, *tokens = line.split(" ")
+            assert first == utt_id
+            assert [int(token) for token in tokens] == expected(units).tolist()
+
+
+def test_fairseq_manifest(extractor, found, tmp_path):
+    folder = write(tmp_path, "fairseq", found, Contents(), extractor.info)
+    root, *rows = (folder / "manifest.tsv").read_text().splitlines()
+    assert root == "/corpus"
+    assert rows == ["a/a-1.flac\t1000", "b/b.flac\t1001", "z/z_é.flac\t1002"]
+    names = [line.split("|")[0] for line in (folder / "units.txt").read_text().splitlines()]
+    assert names == NAMES
+
+
+def test_textless_streams_have_equal_lengths(extractor, found, tmp_path):
+    folder = write(tmp_path, "textless", found, EVERYTHING, extractor.info)
+    streams = [(folder / f"units.{suffix}").read_text().splitlines() for suffix in ("units", "durations")]
+    for line, lengths, (utt_id, units) in zip(*streams, found.items(), strict=True):
+        assert line.split("\t")[0] == lengths.split("\t")[0] == utt_id
+        assert len(line.split("\t")[1].split()) == len(lengths.split("\t")[1].split())
+        assert sum(map(int, lengths.split("\t")[1].split())) == len(units.codes)
+
+
+def test_npz_by_numpy(extractor, found, tmp_path):
+    folder = write(tmp_path, "npz", found, Contents(), extractor.info)
+    with np.load(folder / "units.npz", allow_pickle=False) as stored:
+        assert sorted(stored.files) == sorted(NAMES)
+        np.testing.assert_array_equal(stored["z_é"], found["z_é"].codes)
+
+
+def test_parquet_by_pandas(extractor, found, tmp_path):
+    pandas = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
+    folder = write(tmp_path, "parquet", found, EVERYTHING, extractor.info)
+    table = pandas.read_parquet(folder / "units.parquet").set_index("utt_id")
+    for utt_id, units in found.items():
+        np.testing.assert_array_equal(table.loc[utt_id, "units"], units.runs()[0])
+        np.testing.assert_array_equal(np.stack(table.loc[utt_id, "vectors"]), units.vectors)
+
+
+def test_zerospeech_is_a_table_of_floats(extractor, found, tmp_path):
+    folder = write(tmp_path, "zerospeech", found, EVERYTHING, extractor.info)
+    for utt_id, units in found.items():
+        rows = [
+            [float(value) for value in line.split(" ")] for line in (folder / f"{utt_id}.txt").read_text().splitlines()
+        ]
+        np.testing.assert_array_equal(np.array(rows, np.float32), units.vectors)
+
+
+def test_the_format_that_says_most_is_read(extractor, found, tmp_path):
+    write(tmp_path, "espnet", found, Contents(), extractor.info)
+    write(tmp_path, "npz", found, Contents(matrices=("vectors",)), extractor.info)
+    assert read(tmp_path)["b"].vectors is not None
+    assert read(tmp_path / "espnet")["b"].vectors is None
+
+
+DAMAGE = {
+    "npz": ("units.npz", b"nothing"),
+    "parquet": ("units.parquet", b"nothing"),
+    "kaldi": ("units.txt", b"a-1 3 x 4\n"),
+    "textless": ("units.units", b"a-1 3 4\n"),
+    "fairseq": ("units.txt", b"a-1 3 4\n"),
+    "espnet": ("text.ts", b"a-1 3.5\n"),
+    "zerospeech": ("b.txt", b"1 2\n"),
+}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("missing", [True, False], ids=["missing", "damaged"])
+def test_damage_is_one_line(extractor, found, tmp_path, name, missing):
+    folder = write(tmp_path, name, found, Contents(), extractor.info)
+    file, content = DAMAGE[name]
+    if missing and name == "zerospeech":
+        file = "codebook.npy"
+    (folder / file).unlink() if missing else (folder / file).write_bytes(content)
+    with pytest.raises(DataError, match=str(folder)) as error:
+        read(folder)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", json.dumps({"format": "sqspeech-units-0"})])
+def test_a_damaged_sidecar_is_one_line(extractor, found, tmp_path, text):
+    folder = write(tmp_path, "npz", found, Contents(), extractor.info)
+    (folder / "info.json").write_text(text)
+    with pytest.raises(DataError, match="damaged, or of another version"):
+        read(tmp_path)
+
+
+def test_no_units_are_said(tmp_path):
+    with pytest.raises(DataError, match="no units here; make them with"):
+        read(tmp_path)
