@@ -46,6 +46,15 @@ class LogMelConfig:
             raise ValueError(f"fmin {self.fmin} < fmax {self.fmax} <= {self.sample_rate / 2} Hz does not hold")
         return self
 
+    @property
+    def edges(self) -> tuple[int, int]:
+        """How many samples are padded before and after: win_length together.
+
+        The frames are those of an n_fft window: what lies outside the win_length in its middle is not seen.
+        """
+        left = self.n_fft // 2 - (self.n_fft - self.win_length) // 2
+        return left, self.win_length - left
+
 
 class LogMel(torch.nn.Module):
     """Samples to normalised log-mel: 20 log10 |mel|, floored `top_db` below its maximum, / `top_db` + 1.
@@ -118,10 +127,7 @@ class LogMel(torch.nn.Module):
     def _emphasise(self, samples: Float[Tensor, " N"], peak: Tensor) -> Float[Tensor, " P"]:
         scaled = samples * (self.config.peak / peak) if peak > 0 else samples
         emphasised = torchaudio.functional.preemphasis(scaled, self.config.preemphasis)
-        # The frames are those of an n_fft window: what lies outside the win_length in its middle is not seen.
-        left = self.config.n_fft // 2 - (self.config.n_fft - self.config.win_length) // 2
-        edges = (left, self.config.win_length - left)
-        padded: Tensor = functional.pad(emphasised[None], edges, mode=self.config.pad_mode)[0]
+        padded: Tensor = functional.pad(emphasised[None], self.config.edges, mode=self.config.pad_mode)[0]
         return padded
 
     def log_mels(self, conditioned: Sequence[Float[Tensor, " _"]]) -> list[Float[Tensor, "_ M"]]:

@@ -20,6 +20,7 @@ OPTIONS = {
     "validate": {"--fix", "--jobs", "--report", "--strict"},
     "train": {"--config", "--set", "--device", "--residency", "--on-nan", "--eager", "--profile"},
     "units": {"--output", "-o", "--format", "--device", "--strict"},
+    "export": {"--output", "-o", "--input"},
     "convert": {"--to", "--list", "--vocoder", "--pitch", "--output", "-o", "--device", "--strict"},
     "evaluate": {
         "--output",
@@ -246,6 +247,7 @@ def outputs(folder: Path) -> dict[str, list[object]]:
         "features": ["{root}/corpus/dev", folder / "dump", "--config", "{root}/c.yaml"],
         "train": ["{root}/dump", folder / "exp", "--config", "{root}/c.yaml"],
         "units": ["{root}/exp/best.ckpt", "{root}/corpus/dev", "-o", folder / "u.txt"],
+        "export": ["{root}/exp/best.ckpt", "-o", folder / "m.onnx"],
         "convert": ["{root}/exp/best.ckpt", "{root}/corpus/dev", "--to", "f1", "-o", folder / "wav"],
         "evaluate": ["{root}/exp/best.ckpt", "{root}/corpus/dev", "-o", folder / "m.json"],
         "report": ["{root}/exp", "-o", folder / "r.html"],
@@ -278,7 +280,9 @@ def test_a_full_disk(experiment, tmp_path, command):
     assert last.startswith("error: ")
     assert "cannot write (File too large); free some space" in last
     left = [
-        p.name for p in tmp_path.rglob("*") if p.is_file() and p.suffix in {".txt", ".wav", ".json", ".html", ".ckpt"}
+        p.name
+        for p in tmp_path.rglob("*")
+        if p.is_file() and p.suffix in {".txt", ".wav", ".json", ".html", ".ckpt", ".onnx"}
     ]
     assert not [
         name for name in left if name not in {p.name for p in (tmp_path / "exp").rglob("*")} and name != "features.json"

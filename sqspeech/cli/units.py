@@ -16,6 +16,13 @@ class UnitFormat(StrEnum):
     npz = "npz"
 
 
+class ModelInput(StrEnum):
+    """What an exported model is given."""
+
+    samples = "samples"
+    mel = "mel"
+
+
 def units(
     checkpoint: Checkpoint,
     inputs: Inputs,
@@ -41,3 +48,16 @@ def units(
     write_units(output, codes, info, unit_format.value)
     failures.check(len(codes), strict=strict)
     print(f"{output}: {sum(map(len, codes.values()))} units of {len(codes)} utterances")
+
+
+def export(
+    checkpoint: Checkpoint,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The .onnx file to write.")],
+    model_input: Annotated[ModelInput, typer.Option("--input", help="What it is given.")] = ModelInput.samples,
+) -> None:
+    """Write a model that gives units without torch, as an ONNX file."""
+    from sqspeech.checkpoint import TrainedModel
+    from sqspeech.units.export import export as write
+
+    write(TrainedModel.load(checkpoint), output, model_input.value)
+    print(f"{output}: from {model_input} to codes, vectors and continuous, in ONNX")
