@@ -2,6 +2,7 @@
 
 import copy
 import math
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -53,12 +54,9 @@ def add_log_mel(graph: Graph, samples: str, log_mel: LogMel) -> str:
     # A convolution with the windowed DFT basis cuts the frames and transforms them in one.
     parts = [add("Conv", padded, _single(kernel), strides=[config.hop_length]) for kernel in _windowed_dft(log_mel)]
     magnitude = add("Sqrt", add("Add", *(add("Mul", part, part) for part in parts)))
-    mel = add(
-        "Max",
-        add("MatMul", _single(log_mel.filters.T), add("Squeeze", magnitude, _whole([0]))),
-        _single(AMPLITUDE_FLOOR),
-    )
-    decibels = add("Mul", add("Log", mel), _single(20 / math.log(10)))
+    mel = add("MatMul", _single(log_mel.filters.T), add("Squeeze", magnitude, _whole([0])))
+    logarithm = add("Log", add("Max", mel, _single(AMPLITUDE_FLOOR)))
+    decibels = add("Mul", logarithm, _single(20 / math.log(10)))
     floor = add("Sub", add("ReduceMax", decibels, keepdims=0), _single(config.top_db))
     return add("Add", add("Div", add("Max", decibels, floor), _single(config.top_db)), _single(1))
 
@@ -78,7 +76,7 @@ def add_encoder(graph: Graph, mel: str, encoder: Encoder) -> str:
     even = add("Slice", mel, _whole([0]), add("Sub", frames, add("Mod", frames, _whole([2]))), _whole([1]))
     hidden = add("Unsqueeze", even, _whole([0]))
     layers = list(copy.deepcopy(encoder.layers).cpu().double().eval())
-    for layer, following in zip(layers, [*layers[1:], None], strict=True):
+    for layer, following in pairwise([*layers, None]):
         match layer:
             case nn.Conv1d():
                 folded = fuse_conv_bn_eval(layer, following) if isinstance(following, BatchNorm) else layer
