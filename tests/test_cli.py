@@ -118,6 +118,9 @@ def test_the_whole_pipeline(run, tmp_path):
     assert run("units", "exp/best.ckpt", "data/test", "-o", "exp/units.txt").out == (
         "exp/units.txt: 312 units of 8 utterances\n"
     )
+    assert run("export", "exp/best.ckpt", "-o", "exp/model.onnx").out == (
+        "exp/model.onnx: from samples to codes, vectors and continuous, in ONNX\n"
+    )
     assert (
         run("convert", "exp/best.ckpt", "data/test", "--to", "source", "--to", "f1", "-o", "exp/conversion").status == 0
     )

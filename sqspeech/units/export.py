@@ -5,7 +5,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from sqspeech import __version__
 from sqspeech.atomic import atomic_path
 from sqspeech.checkpoint import TrainedModel
 from sqspeech.errors import SqspeechError
@@ -15,9 +14,6 @@ if TYPE_CHECKING:
     import onnx
 
 ModelInput = Literal["samples", "mel"]
-
-# The oldest that says what the graph needs, so that old runtimes read it too.
-OPSET, IR_VERSION = 18, 8
 
 
 def export(trained: TrainedModel, path: Path, model_input: ModelInput = "samples") -> None:
@@ -57,35 +53,24 @@ def build(trained: TrainedModel, model_input: ModelInput = "samples") -> "onnx.M
         raise SqspeechError('onnx is not installed, which the export needs; pip install "sqspeech[export]"') from None
     from sqspeech.units import onnx_graph
 
-    graph, n_mels = onnx_graph.Graph(), trained.config.features.n_mels
+    graph, dim = onnx_graph.Graph(), trained.model.quantizer.dim
     if model_input == "samples":
-        shape: list[str | int] = ["N"]
+        given: onnx_graph.Shape = ["N"]
         mel = onnx_graph.add_log_mel(graph, "samples", trained.log_mel)
     else:
-        shape = ["T", n_mels]
+        given = ["T", trained.config.features.n_mels]
         mel = graph.add("Transpose", "mel", perm=[1, 0])
-    onnx_graph.add_quantizer(graph, onnx_graph.add_encoder(graph, mel, trained.model.encoder), trained.model.quantizer)
-    tensor, single, dim = onnx.helper.make_tensor_value_info, onnx.TensorProto.FLOAT, trained.model.quantizer.dim
-    model = onnx.helper.make_model(
-        onnx.helper.make_graph(
-            graph.nodes,
-            "units",
-            [tensor(model_input, single, shape)],
-            [
-                tensor("codes", onnx.TensorProto.INT64, ["L"]),
-                tensor("vectors", single, ["L", dim]),
-                tensor("continuous", single, ["L", dim]),
-            ],
-            graph.constants,
-        ),
-        opset_imports=[onnx.helper.make_opsetid("", OPSET)],
-        ir_version=IR_VERSION,
-        producer_name="sqspeech",
-        producer_version=__version__,
+    encoded = onnx_graph.add_encoder(graph, mel, trained.model.encoder)
+    onnx_graph.add_quantizer(graph, encoded, trained.model.quantizer)
+    return graph.model(
+        inputs={model_input: (onnx.TensorProto.FLOAT, given)},
+        outputs={
+            "codes": (onnx.TensorProto.INT64, ["L"]),
+            "vectors": (onnx.TensorProto.FLOAT, ["L", dim]),
+            "continuous": (onnx.TensorProto.FLOAT, ["L", dim]),
+        },
+        metadata=_metadata(trained, info),
     )
-    onnx.helper.set_model_props(model, _metadata(trained, info))
-    onnx.checker.check_model(model, full_check=True)
-    return model
 
 
 def _metadata(trained: TrainedModel, info: UnitInfo) -> dict[str, str]:

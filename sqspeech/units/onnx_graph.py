@@ -2,6 +2,7 @@
 
 import copy
 import math
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
@@ -13,12 +14,17 @@ from onnx import helper, numpy_helper
 from torch import nn
 from torch.nn.utils import fuse_conv_bn_eval
 
+from sqspeech import __version__
 from sqspeech.features import AMPLITUDE_FLOOR, LogMel
 from sqspeech.models.batch_norm import BatchNorm
 from sqspeech.models.encoder import Encoder
 from sqspeech.quantizers import GaussianSQ, Quantizer
 
+# The oldest that have what the graph needs, so that old runtimes read it too.
+OPSET, IR_VERSION = 18, 8
 PAD_MODES = {"reflect": "reflect", "constant": "constant", "replicate": "edge"}
+
+Shape = list[str | int]
 
 
 class Graph:
@@ -34,6 +40,29 @@ class Graph:
         output = output or f"{operator}_{len(self.nodes)}"
         self.nodes.append(helper.make_node(operator, names, [output], **attributes))
         return output
+
+    def model(
+        self,
+        *,
+        inputs: Mapping[str, tuple[int, Shape]],
+        outputs: Mapping[str, tuple[int, Shape]],
+        metadata: dict[str, str],
+    ) -> onnx.ModelProto:
+        """Return the checked model of the graph, whose inputs and outputs have these element types and shapes."""
+        given, made = (
+            [helper.make_tensor_value_info(name, *described) for name, described in end.items()]
+            for end in (inputs, outputs)
+        )
+        model = helper.make_model(
+            helper.make_graph(self.nodes, "units", given, made, self.constants),
+            opset_imports=[helper.make_opsetid("", OPSET)],
+            ir_version=IR_VERSION,
+            producer_name="sqspeech",
+            producer_version=__version__,
+        )
+        helper.set_model_props(model, metadata)
+        onnx.checker.check_model(model, full_check=True)
+        return model
 
     def _constant(self, value: NDArray[Any]) -> str:
         name = f"constant_{len(self.constants)}"
@@ -54,7 +83,7 @@ def add_log_mel(graph: Graph, samples: str, log_mel: LogMel) -> str:
     # A convolution with the windowed DFT basis cuts the frames and transforms them in one.
     parts = [add("Conv", padded, _single(kernel), strides=[config.hop_length]) for kernel in _windowed_dft(log_mel)]
     magnitude = add("Sqrt", add("Add", *(add("Mul", part, part) for part in parts)))
-    mel = add("MatMul", _single(log_mel.filters.T), add("Squeeze", magnitude, _whole([0])))
+    mel = add("MatMul", _single(log_mel.filters.T.cpu()), add("Squeeze", magnitude, _whole([0])))
     logarithm = add("Log", add("Max", mel, _single(AMPLITUDE_FLOOR)))
     decibels = add("Mul", logarithm, _single(20 / math.log(10)))
     floor = add("Sub", add("ReduceMax", decibels, keepdims=0), _single(config.top_db))

@@ -16,6 +16,7 @@ from corpus import voice
 from torch import Tensor
 
 import sqspeech.units
+from sqspeech import audio
 from sqspeech.checkpoint import TrainedModel, build_model
 from sqspeech.config import ExperimentConfig
 from sqspeech.errors import ConfigError, SqspeechError
@@ -92,7 +93,7 @@ def check(trained: TrainedModel, samples: np.ndarray, found: np.ndarray) -> int:
         exact, single = (distances(trained, samples, dtype) for dtype in (torch.float64, torch.float32))
         scale = exact.mean(-1)
         rounding = ((single - exact).abs().amax(-1) / scale).max()
-        assert rounding < 1e-4
+        assert rounding < 1e-3
         ours, theirs = (exact[differ, torch.from_numpy(codes)[differ]] for codes in (found, expected))
         assert ((ours - theirs).abs() / scale[differ]).max() < rounding
     return len(differ)
@@ -197,8 +198,6 @@ def test_the_example_needs_no_torch(tmp_path, rate):
     soundfile.write(tmp_path / "speech.wav", stereo, rate)
     command = [sys.executable, "-W", "error", "codes.py", "model.onnx", "speech.wav"]
     lines = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True).stdout.splitlines()
-    from sqspeech import audio
-
     codes = extract(trained, audio.read(tmp_path / "speech.wav", 16000)[0])
     assert [int(line.split()[2]) for line in lines] == codes.tolist()
     assert lines[0].startswith("0.005 0.025 ")
