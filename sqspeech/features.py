@@ -46,6 +46,15 @@ class LogMelConfig:
             raise ValueError(f"fmin {self.fmin} < fmax {self.fmax} <= {self.sample_rate / 2} Hz does not hold")
         return self
 
+    @property
+    def edges(self) -> tuple[int, int]:
+        """How many samples are padded before and after: win_length together.
+
+        The frames are those of an n_fft window: what lies outside the win_length in its middle is not seen.
+        """
+        left = self.n_fft // 2 - (self.n_fft - self.win_length) // 2
+        return left, self.win_length - left
+
 
 class LogMel(torch.nn.Module):
     """Samples to normalised log-mel: 20 log10 |mel|, floored `top_db` below its maximum, / `top_db` + 1.
@@ -105,7 +114,7 @@ class LogMel(torch.nn.Module):
         They have no floor but that of the logarithm. `peak` is the recording's. The samples may be anywhere: those
         that the frames need are brought to the device and the precision of the filters.
         """
-        hop, (left, right) = self.config.hop_length, self._edges()
+        hop, (left, right) = self.config.hop_length, self.config.edges
         last = 1 + len(samples) // hop if last is None else last
         begin, end = first * hop - left, (last - 1) * hop + right
         # With the sample before, which the pre-emphasis needs, and with enough for the padding to be taken from.
@@ -124,18 +133,13 @@ class LogMel(torch.nn.Module):
     def condition(self, samples: Float[Tensor, " N"]) -> Float[Tensor, " P"]:
         """Return the scaled, pre-emphasised samples with the edges padded by P - N = win_length; see `forward`."""
         emphasised = self._emphasise(samples, self.peak(samples))
-        padded: Tensor = functional.pad(emphasised[None], self._edges(), mode=self.config.pad_mode)[0]
+        padded: Tensor = functional.pad(emphasised[None], self.config.edges, mode=self.config.pad_mode)[0]
         return padded
 
     def _emphasise(self, samples: Float[Tensor, " N"], peak: Tensor) -> Float[Tensor, " N"]:
         scaled = samples * (self.config.peak / peak) if peak > 0 else samples
         emphasised: Tensor = torchaudio.functional.preemphasis(scaled, self.config.preemphasis)
         return emphasised
-
-    def _edges(self) -> tuple[int, int]:
-        # The frames are those of an n_fft window: what lies outside the win_length in its middle is not seen.
-        left = self.config.n_fft // 2 - (self.config.n_fft - self.config.win_length) // 2
-        return left, self.config.win_length - left
 
     def log_mels(self, conditioned: Sequence[Float[Tensor, " _"]]) -> list[Float[Tensor, "_ M"]]:
         """Return the log-mels of utterances that `condition` has prepared, computed together."""

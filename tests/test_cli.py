@@ -33,6 +33,7 @@ OPTIONS = {
         "--device",
         "--strict",
     },
+    "export": {"--output", "-o", "--input"},
     "convert": {"--to", "--list", "--vocoder", "--pitch", "--output", "-o", "--device", "--strict"},
     "evaluate": {
         "--output",
@@ -129,6 +130,9 @@ def test_the_whole_pipeline(run, tmp_path):
     assert run("speakers", "exp/best.ckpt").out.split() == ["f1", "f2", "m1", "m2"]
     assert run("units", "exp/best.ckpt", "data/test", "-o", "exp/units").out == (
         "exp/units: 312 units of 8 utterances\n"
+    )
+    assert run("export", "exp/best.ckpt", "-o", "exp/model.onnx").out == (
+        "exp/model.onnx: from samples to codes, vectors and continuous, in ONNX\n"
     )
     assert (
         run("convert", "exp/best.ckpt", "data/test", "--to", "source", "--to", "f1", "-o", "exp/conversion").status == 0
@@ -261,6 +265,7 @@ def outputs(folder: Path) -> dict[str, list[object]]:
         "features": ["{root}/corpus/dev", folder / "dump", "--config", "{root}/c.yaml"],
         "train": ["{root}/dump", folder / "exp", "--config", "{root}/c.yaml"],
         "units": ["{root}/exp/best.ckpt", "{root}/corpus/dev", "-o", folder / "u"],
+        "export": {"--output", "-o", "--input"},
         "convert": ["{root}/exp/best.ckpt", "{root}/corpus/dev", "--to", "f1", "-o", folder / "wav"],
         "evaluate": ["{root}/exp/best.ckpt", "{root}/corpus/dev", "-o", folder / "m.json"],
         "report": ["{root}/exp", "-o", folder / "r.html"],
@@ -293,7 +298,9 @@ def test_a_full_disk(experiment, tmp_path, command):
     assert last.startswith("error: ")
     assert "cannot write (File too large); free some space" in last
     left = [
-        p.name for p in tmp_path.rglob("*") if p.is_file() and p.suffix in {".txt", ".wav", ".json", ".html", ".ckpt"}
+        p.name
+        for p in tmp_path.rglob("*")
+        if p.is_file() and p.suffix in {".txt", ".wav", ".json", ".html", ".ckpt", ".onnx"}
     ]
     assert not [
         name for name in left if name not in {p.name for p in (tmp_path / "exp").rglob("*")} and name != "features.json"

@@ -15,6 +15,7 @@ COMMANDS = (
     data.validate,
     training.train,
     units.units,
+    units.export,
     conversion.convert,
     evaluation.evaluate,
     conversion.enroll,

@@ -21,6 +21,13 @@ class UnitFormat(StrEnum):
     zerospeech = "zerospeech"
 
 
+class ModelInput(StrEnum):
+    """What an exported model is given."""
+
+    samples = "samples"
+    mel = "mel"
+
+
 def units(
     checkpoint: Checkpoint,
     inputs: Inputs,
@@ -55,3 +62,16 @@ def units(
     print(f"{output}: {sum(counts.values())} units of {len(counts)} utterances{mixed}")
     if part:
         print("when all shards are done, the same command without --shard puts them together")
+
+
+def export(
+    checkpoint: Checkpoint,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The .onnx file to write.")],
+    model_input: Annotated[ModelInput, typer.Option("--input", help="What it is given.")] = ModelInput.samples,
+) -> None:
+    """Write a model that gives units without torch, as an ONNX file."""
+    from sqspeech.checkpoint import TrainedModel
+    from sqspeech.units.export import export as write
+
+    write(TrainedModel.load(checkpoint), output, model_input.value)
+    print(f"{output}: from {model_input} to codes, vectors and continuous, in ONNX")

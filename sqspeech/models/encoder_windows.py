@@ -1,5 +1,6 @@
 """The encoder on parts of an utterance, with the results that it has on the whole."""
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -7,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from sqspeech.models.encoder import Encoder
 
@@ -107,22 +109,16 @@ class EncoderWindows:
 
 
 def _layer(modules: Sequence[nn.Module], dtype: torch.dtype) -> _Layer:
-    convolution, *rest = modules
+    convolution, *rest = (copy.deepcopy(module).double().eval() for module in modules)
     assert isinstance(convolution, nn.Conv1d)
-    weight = convolution.weight.detach().double()
-    bias = weight.new_zeros(len(weight)) if convolution.bias is None else convolution.bias.detach().double()
     norm = rest[0] if rest and isinstance(rest[0], nn.BatchNorm1d) else None
-    if norm:
-        assert norm.running_mean is not None
-        assert norm.running_var is not None
-        scale = norm.weight.detach().double() / (norm.running_var.double() + norm.eps).sqrt()
-        weight = weight * scale[:, None, None]
-        bias = (bias - norm.running_mean.double()) * scale + norm.bias.detach().double()
-    assert isinstance(convolution.padding, tuple)
-    (stride,), (dilation,), (padding,) = convolution.stride, convolution.dilation, convolution.padding
+    folded = fuse_conv_bn_eval(convolution, norm) if norm else convolution
+    assert folded.bias is not None
+    assert isinstance(folded.padding, tuple)
+    (stride,), (dilation,), (padding,) = folded.stride, folded.dilation, folded.padding
     return _Layer(
-        weight=weight.to(dtype),
-        bias=bias.to(dtype),
+        weight=folded.weight.detach().to(dtype),
+        bias=folded.bias.detach().to(dtype),
         stride=stride,
         padding=padding,
         dilation=dilation,

@@ -1,0 +1,81 @@
+"""A model as one ONNX file, which gives codes without torch."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from sqspeech.atomic import atomic_path
+from sqspeech.checkpoint import TrainedModel
+from sqspeech.errors import SqspeechError
+from sqspeech.units.unit_set import UnitInfo
+
+if TYPE_CHECKING:
+    import onnx
+
+ModelInput = Literal["samples", "mel"]
+
+
+def export(trained: TrainedModel, path: Path, model_input: ModelInput = "samples") -> None:
+    """Write a model from samples or log-mel to codes as an ONNX file; see `build`.
+
+    Raises
+    ------
+    ConfigError
+        The model has no codebook.
+    SqspeechError
+        The package onnx is not installed, or the file cannot be written.
+    """
+    content = build(trained, model_input).SerializeToString()
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def build(trained: TrainedModel, model_input: ModelInput = "samples") -> "onnx.ModelProto":
+    """Return a model from samples or log-mel to codes in ONNX.
+
+    Its input is `samples`, float32 of shape (N,) at the model's sample rate, or `mel`, float32 of shape (T, M), the
+    log-mel of `LogMel`. Its outputs are `codes`, int64 of shape (L,), their codewords `vectors` and the encoder's
+    output `continuous`, both float32 of shape (L, D). The fields of `UnitInfo`, `sample_rate` and `min_samples`,
+    the least N, are its metadata: text as it is and everything else in JSON.
+
+    Raises
+    ------
+    ConfigError
+        The model has no codebook.
+    SqspeechError
+        The package onnx is not installed.
+    """
+    info = UnitInfo.of(trained)
+    try:
+        import onnx
+    except ImportError:
+        raise SqspeechError('onnx is not installed, which the export needs; pip install "sqspeech[export]"') from None
+    from sqspeech.units import onnx_graph
+
+    graph, dim = onnx_graph.Graph(), trained.model.quantizer.dim
+    if model_input == "samples":
+        given: onnx_graph.Shape = ["N"]
+        mel = onnx_graph.add_log_mel(graph, "samples", trained.log_mel)
+    else:
+        given = ["T", trained.config.features.n_mels]
+        mel = graph.add("Transpose", "mel", perm=[1, 0])
+    encoded = onnx_graph.add_encoder(graph, mel, trained.model.encoder)
+    onnx_graph.add_quantizer(graph, encoded, trained.model.quantizer)
+    return graph.model(
+        inputs={model_input: (onnx.TensorProto.FLOAT, given)},
+        outputs={
+            "codes": (onnx.TensorProto.INT64, ["L"]),
+            "vectors": (onnx.TensorProto.FLOAT, ["L", dim]),
+            "continuous": (onnx.TensorProto.FLOAT, ["L", dim]),
+        },
+        metadata=_metadata(trained, info),
+    )
+
+
+def _metadata(trained: TrainedModel, info: UnitInfo) -> dict[str, str]:
+    features = trained.config.features
+    # For a centred frame, and for the four frames of a code.
+    min_samples = max(features.n_fft // 2 + 1, 3 * features.hop_length)
+    values = {**asdict(info), "sample_rate": features.sample_rate, "min_samples": min_samples}
+    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in values.items()}
