@@ -17,6 +17,7 @@ COMMANDS = (
     units.units,
     conversion.convert,
     evaluation.evaluate,
+    evaluation.evaluate_units,
     conversion.enroll,
     conversion.speakers,
     report.report,

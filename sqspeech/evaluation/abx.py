@@ -37,9 +37,7 @@ class AbxScores:
     dropped: int
 
 
-def abx(
-    item: Path, features: Features, left_out: Container[str] = (), distance: Distance = "angular"
-) -> AbxScores:
+def abx(item: Path, features: Features, left_out: Container[str] = (), distance: Distance = "angular") -> AbxScores:
     """Return the ABX error rates of features: phones in the same context, DTW over a distance between frames.
 
     Parameters

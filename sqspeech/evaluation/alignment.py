@@ -45,22 +45,22 @@ def read_ctm(path: Path) -> dict[str, Alignment]:
     phones: dict[str, list[tuple[float, float, str]]] = defaultdict(list)
     for number, line in enumerate(lines, start=1):
         if not line.startswith(";;"):
-            utterance, *phone = _parse(path, number, line)
-            phones[utterance].append(tuple(phone))
+            utterance, phone = _parse(path, number, line)
+            phones[utterance].append(phone)
     if not phones:
         raise DataError(f"{path}: no phone in the alignment; expected `{FIELDS}` a line")
     return {utterance: _alignment(spoken) for utterance, spoken in phones.items()}
 
 
-def _parse(path: Path, number: int, line: str) -> tuple[str, float, float, str]:
+def _parse(path: Path, number: int, line: str) -> tuple[str, tuple[float, float, str]]:
     try:
-        utterance, _, start, duration, label, *_confidence = line.split()
+        utterance, _, start, duration, label, *confidence = line.split()
         onset, length = float(start), float(duration)
     except ValueError:
         raise DataError(f"{path}:{number}: expected `{FIELDS}`, found {line!r}") from None
-    if len(_confidence) > 1 or not (0 <= onset < inf and 0 <= length < inf):
+    if len(confidence) > 1 or not (0 <= onset < inf and 0 <= length < inf):
         raise DataError(f"{path}:{number}: expected `{FIELDS}` with times from 0 in seconds, found {line!r}")
-    return utterance, onset, onset + length, label
+    return utterance, (onset, onset + length, label)
 
 
 def _alignment(phones: list[tuple[float, float, str]]) -> Alignment:

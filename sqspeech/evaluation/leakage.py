@@ -82,6 +82,6 @@ def speaker_leakage(features: Mapping[str, NDArray[np.floating]], speakers: Mapp
 
 
 def _folds(labels: NDArray[np.str_]) -> list[int]:
-    """Number each speaker's utterances 0, 1, ... modulo the folds."""
+    """Count each speaker's utterances 0, 1, ... modulo the folds."""
     ranks: defaultdict[str, count[int]] = defaultdict(count)
     return [next(ranks[label]) % FOLDS for label in labels.tolist()]

@@ -15,6 +15,7 @@ from sqspeech.units import UnitSet
 class Representation:
     """What ABX is measured on: an attribute of `Units`, and the distance between two of its steps."""
 
+    name: str
     attribute: str
     distance: Distance = "angular"
 
@@ -30,12 +31,12 @@ class Representation:
 
 
 REPRESENTATIONS = {
-    "code_vectors": Representation(attribute="vectors"),
+    "code_vectors": Representation(name="code vectors", attribute="vectors"),
     # Between one-hot vectors the angle is either 0 or a right one.
-    "one_hot": Representation(attribute="codes", distance="identical"),
-    "posteriors": Representation(attribute="posteriors"),
-    "posteriors_kl": Representation(attribute="posteriors", distance="kl_symmetric"),
-    "continuous": Representation(attribute="continuous"),
+    "one_hot": Representation(name="one-hot codes", attribute="codes", distance="identical"),
+    "posteriors": Representation(name="posteriors", attribute="posteriors"),
+    "posteriors_kl": Representation(name="posteriors, KL", attribute="posteriors", distance="kl_symmetric"),
+    "continuous": Representation(name="before quantisation", attribute="continuous"),
 }
 
 
