@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from sqspeech.errors import DataError
 
+# Centres of steps often fall on an onset; rounding must not decide which phone they belong to.
+TOLERANCE = 1e-5
 FIELDS = "utterance channel start duration label"
 
 
@@ -23,6 +25,7 @@ class Alignment:
 
     def at(self, times: NDArray[np.float64]) -> list[str | None]:
         """Return the phone at each of the times (T,), None where there is none; of two, the later one."""
+        times = times + TOLERANCE
         latest = np.searchsorted(self.onsets, times, side="right") - 1
         spoken = (latest >= 0) & (times < self.offsets[latest])
         return [self.labels[phone] if there else None for phone, there in zip(latest, spoken, strict=True)]

@@ -75,7 +75,7 @@ def _panel(axes: Axes, bitrates: Sequence[float], points: Sequence[float], lines
         ),
         *(axes.axhline(height, color=INK, linestyle=style) for height, style in zip(lines, LINES, strict=False)),
     ]
-    axes.set(xlabel="bitrate (bit/s)", xlim=(0, 1.15 * max(bitrates)), ylim=(0, 1.05 * max(*points, *lines)))
+    axes.set(xlabel="bitrate (bit/s)", xlim=(0, 1.15 * max(*bitrates, 1)), ylim=(0, 1.05 * max(*points, *lines, 1)))
     axes.grid(visible=True)
     return drawn
 
