@@ -47,7 +47,7 @@ def test_metrics_table_and_pictures(run) -> None:
         "trade.png",
     ]
     assert "x/units" in out.splitlines()[1]
-    assert out.endswith("which the alignment lacks\no/m.json: 12 utterances, 10 s\n")
+    assert out.endswith("f1-01, f1-02, f2-00, ...)\no/m.json: 12 utterances, 10 s\n")
 
 
 def test_a_bad_input_is_one_line_and_leaves_nothing(run) -> None:

@@ -25,7 +25,10 @@ class Representation:
         if any(steps is None for steps in values.values()):
             return None
         return {
-            utterance: (steps.reshape(len(steps), -1).astype(np.float32), units.info.centres(len(steps)))
+            utterance: (
+                steps.reshape(len(steps), -1).astype(np.float32, copy=False),
+                units.info.centres(len(units[utterance])),
+            )
             for utterance, steps in values.items()
         }
 

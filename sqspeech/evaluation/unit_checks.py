@@ -25,8 +25,9 @@ def matching_data(systems: Mapping[str, UnitSet], data: DataDir) -> tuple[DataDi
     Raises
     ------
     DataError
-        A system has no units, or other utterances than the first one; an utterance has no unit, a unit outside
-        the codebook or is not in `data`; there is one speaker; or units do not last as long as their recordings.
+        A system has no units, ones that are deduplicated without durations, or other utterances than the first
+        system; an utterance has no unit, a unit outside the codebook or is not in `data`; there is one speaker;
+        or units do not last as long as their recordings.
     """
     (first, of_first), *_ = systems.items()
     for name, units in systems.items():
@@ -55,6 +56,11 @@ def matching_data(systems: Mapping[str, UnitSet], data: DataDir) -> tuple[DataDi
 def _check_units(name: str, units: UnitSet) -> None:
     if not len(units):
         raise DataError(f"{name}: no units; make them again with `sqspeech units`")
+    if units.info.deduplicated:
+        raise DataError(
+            f"{name}: deduplicated units without their durations, and every measure needs one unit a step; "
+            "write them with --durations, or without --dedup"
+        )
     for utterance in units:
         codes = units[utterance].codes
         if not len(codes):
@@ -70,15 +76,9 @@ def _check_lengths(name: str, units: UnitSet, seconds: Mapping[str, float]) -> N
     for utterance in units:
         lasting = units.info.offset + len(units[utterance]) / units.info.frame_rate
         if abs(lasting - seconds[utterance]) * units.info.frame_rate > EDGE_STEPS:
-            cause = (
-                "they are deduplicated without their durations, and one unit a step is needed; write them with "
-                "--durations or without --dedup"
-                if units.info.deduplicated
-                else "is this the data directory that they were made of?"
-            )
             raise DataError(
                 f"{name}: the units of {utterance} last {lasting:.2f} s and its recording {seconds[utterance]:.2f} s; "
-                + cause
+                "is this the data directory that they were made of?"
             )
 
 

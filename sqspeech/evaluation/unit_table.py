@@ -36,7 +36,7 @@ MEASURES = (
     Measure(name="  of runs with durations", keys=("bitrate_of_timed_runs",), better="lower, at equal ABX"),
     Measure(name="  of runs", keys=("bitrate_of_runs",), better="lower, at equal ABX"),
     Measure(name="units per second", keys=("units_per_second",), better="lower, at equal ABX"),
-    Measure(name="  of runs", keys=("runs_per_second",), better="lower, at equal ABX"),
+    Measure(name="runs per second", keys=("runs_per_second",), better="lower, at equal ABX"),
     Measure(name="codebook size", keys=("codebook_size",), better=""),
     Measure(name="active codes", keys=("active_codes",), better="higher"),
     Measure(name="perplexity", keys=("perplexity",), better="higher"),

@@ -48,7 +48,7 @@ def evaluate_units(
     Parameters
     ----------
     systems
-        Units by the name of what made them, all of the same utterances.
+        Units by the name of what made them, all of the same utterances; the log-mel is that of the first.
     data
         The recordings they were made of, and perhaps more: speakers, durations and the audio of the baselines.
     item
@@ -145,13 +145,13 @@ def _abx(scores: AbxScores) -> dict[str, Any]:
 def _notes(unused: int, leakage: Leakage, phones: Mapping[str, PhoneCounts]) -> Iterator[str]:
     """Say in words what does not count."""
     if unused:
-        yield f"{unused} utterances of the data directory have no units"
+        yield f"utterances of the data directory without units: {unused}"
     if leakage.left_out:
-        yield f"speaker accuracy leaves out {_some(leakage.left_out)}, whose speakers have no other utterance"
+        yield f"not in the speaker accuracy, as their speakers' only utterances: {_some(leakage.left_out)}"
     for counts in list(phones.values())[:1]:
         if counts.unaligned:
-            yield f"purities leave out {_some(counts.unaligned)}, which the alignment lacks"
+            yield f"not in the purities, as the alignment lacks them: {_some(counts.unaligned)}"
 
 
 def _some(utterances: tuple[str, ...]) -> str:
-    return f"{len(utterances)} utterances ({', '.join(utterances[:3])}{', ...' if len(utterances) > 3 else ''})"
+    return f"{len(utterances)} ({', '.join(utterances[:3])}{', ...' if len(utterances) > 3 else ''})"

@@ -133,9 +133,9 @@ def test_what_is_passed_over_is_said(units, data, ctm) -> None:
     metrics = evaluate_units({"x": fewer}, data, alignment=ctm).metrics
     assert metrics["systems"]["x"]["utterances_without_alignment"] == 1
     assert metrics["notes"] == [
-        "2 utterances of the data directory have no units",
-        "speaker accuracy leaves out 1 utterances (m1-02), whose speakers have no other utterance",
-        "purities leave out 1 utterances (f1-00), which the alignment lacks",
+        "utterances of the data directory without units: 2",
+        "not in the speaker accuracy, as their speakers' only utterances: 1 (m1-02)",
+        "not in the purities, as the alignment lacks them: 1 (f1-00)",
     ]
     assert metrics["notes"][1] in unit_table(metrics)
 
@@ -190,7 +190,7 @@ BROKEN = {
             info=replace(INFO, deduplicated=True),
             units={name: Units(codes=units[name].runs()[0]) for name in units},
         ),
-        "deduplicated without their durations, and one unit a step is needed",
+        "x: deduplicated units without their durations, .*; write them with --durations",
     ),
     "one speaker": (
         lambda units: replace(units, units={name: units[name] for name in units if name.startswith("f1")}),
@@ -206,9 +206,10 @@ def test_units_that_cannot_be_used(units, data, case: str) -> None:
         evaluate_units({"x": spoil(units)}, data)
 
 
-def test_deduplicated_units_with_their_durations_are_whole(units, data) -> None:
-    told = replace(units, info=replace(INFO, deduplicated=True))
-    assert evaluate_units({"x": told}, data).metrics == evaluate_units({"x": units}, data).metrics
+def test_vectors_that_are_not_one_a_step(units, data, item) -> None:
+    short = replace(units["f1-00"], vectors=units["f1-00"].vectors[:-1])
+    with pytest.raises(DataError, match=r"f1-00: features of shape \(38, 4\), expected \(39, 4\)"):
+        evaluate_units({"x": changed(units, f1_00=short)}, data, item=item)
 
 
 @pytest.mark.parametrize(
