@@ -46,6 +46,7 @@ OPTIONS = {
         "--device",
         "--strict",
     },
+    "evaluate-units": {"--data", "--output", "-o", "--item", "--alignment", "--pictures"},
     "enroll": {"--name", "--output", "-o", "--device", "--strict"},
     "speakers": set(),
     "report": {"--output", "-o"},

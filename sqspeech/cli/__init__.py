@@ -18,6 +18,7 @@ COMMANDS = (
     units.export,
     conversion.convert,
     evaluation.evaluate,
+    evaluation.evaluate_units,
     conversion.enroll,
     conversion.speakers,
     report.report,

@@ -1,13 +1,14 @@
 """Measurements."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from sqspeech.cli.options import Checkpoint, Data, Device, Strict, VocoderChoice, find_device
-from sqspeech.errors import SqspeechError
+from sqspeech.errors import ConfigError, SqspeechError
 
 
 def evaluate(
@@ -44,3 +45,50 @@ def evaluate(
     write_text(output, json.dumps(metrics, indent=2) + "\n")
     failures.check(metrics["utterances"], strict=strict)
     print(f"{output}: {metrics['utterances']} utterances, {metrics['seconds']:.0f} s")
+
+
+def evaluate_units(
+    units: Annotated[list[Path], typer.Argument(metavar="UNITS...", help="Folders that `sqspeech units` wrote.")],
+    data: Annotated[Path, typer.Option("--data", metavar="DATA", help="The data directory they were made of.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The JSON file to write.")],
+    item: Annotated[Path | None, typer.Option(help="A ZeroSpeech item file: adds ABX.")] = None,
+    alignment: Annotated[
+        Path | None, typer.Option(metavar="CTM", help="Phones and their times: adds purities and PNMI.")
+    ] = None,
+    pictures: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Draws trade.png, and with CTM phones-SYSTEM.png.")
+    ] = None,
+) -> None:
+    """Measure units beside MFCC: ABX, bitrates, purities and how much they tell of the speaker."""
+    from sqspeech.atomic import write_text
+    from sqspeech.data.data_dir import DataDir
+    from sqspeech.evaluation.unit_pictures import draw_phones, draw_trade
+    from sqspeech.evaluation.unit_table import unit_table
+    from sqspeech.evaluation.units import evaluate_units as measure
+    from sqspeech.units import read
+
+    systems = {name: read(path) for name, path in system_names(units).items()}
+    evaluation = measure(systems, DataDir.read(data), item=item, alignment=alignment)
+    write_text(output, json.dumps(evaluation.metrics, indent=2) + "\n")
+    if pictures:
+        draw_trade(pictures / "trade.png", evaluation.metrics)
+        for name, phones in evaluation.phones.items():
+            draw_phones(pictures / f"phones-{name.replace('/', '-')}.png", phones, name)
+    print(unit_table(evaluation.metrics))
+    print(f"{output}: {evaluation.metrics['utterances']} utterances, {evaluation.metrics['seconds']:.0f} s")
+
+
+def system_names(paths: Sequence[Path]) -> dict[str, Path]:
+    """Return the paths by the last parts that tell them apart: exp/a/units and exp/b/units are a/units and b/units.
+
+    Raises
+    ------
+    ConfigError
+        A path is given twice.
+    """
+    resolved = {path.resolve(): path for path in paths}
+    if len(resolved) < len(paths):
+        raise ConfigError("UNITS: a path is given twice; give each system once")
+    parts = [path.parts for path in resolved]
+    depth = next(d for d in range(1, 1 + max(map(len, parts))) if len({p[-d:] for p in parts}) == len(parts))
+    return {"/".join(path.parts[-depth:]).lstrip("/"): given for path, given in resolved.items()}

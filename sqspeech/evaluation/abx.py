@@ -3,7 +3,7 @@
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ TOLERANCE = 1e-5
 MAX_SIZE_GROUP, MAX_X_ACROSS, SEED = 10, 5, 0
 
 type Features = Mapping[str, tuple[NDArray[np.float32], NDArray[np.floating]]]
+type Distance = Literal["angular", "kl_symmetric", "identical"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,8 +37,8 @@ class AbxScores:
     dropped: int
 
 
-def abx(item: Path, features: Features, left_out: Container[str] = ()) -> AbxScores:
-    """Return the ABX error rates of features: phones in the same context, DTW over the angular distance.
+def abx(item: Path, features: Features, left_out: Container[str] = (), distance: Distance = "angular") -> AbxScores:
+    """Return the ABX error rates of features: phones in the same context, DTW over a distance between frames.
 
     Parameters
     ----------
@@ -48,6 +49,9 @@ def abx(item: Path, features: Features, left_out: Container[str] = ()) -> AbxSco
         has the frames whose centres lie in [onset, offset]. Zero vectors are allowed.
     left_out
         Files whose phones are passed over.
+    distance
+        The challenges' angular one; the symmetric Kullback-Leibler divergence, of probabilities; or 0 where
+        frames are identical and 1 otherwise, of symbols (T, 1), which scores as the angle of one-hot vectors.
 
     Raises
     ------
@@ -68,8 +72,8 @@ def abx(item: Path, features: Features, left_out: Container[str] = ()) -> AbxSco
         raise DataError(f"{item}: no phone holds a frame; are its onsets and offsets in seconds?")
     dataset = _dataset(kept)
     return AbxScores(
-        within=_error_rate(item, dataset, [*CONTEXT, "speaker"], []),
-        across=_error_rate(item, dataset, [*CONTEXT], ["speaker"]),
+        within=_error_rate(item, dataset, [*CONTEXT, "speaker"], [], distance),
+        across=_error_rate(item, dataset, [*CONTEXT], ["speaker"], distance),
         items=len(kept),
         dropped=len(items) - len(kept),
     )
@@ -124,7 +128,7 @@ def _subsampler() -> "Subsampler":
     return OrderedSubsampler(MAX_SIZE_GROUP, MAX_X_ACROSS, SEED)
 
 
-def _error_rate(item: Path, dataset: "Dataset", by: list[str], across: list[str]) -> float:
+def _error_rate(item: Path, dataset: "Dataset", by: list[str], across: list[str], distance: Distance) -> float:
     from fastabx import EmptyTaskError, Score, Task
 
     try:
@@ -135,5 +139,5 @@ def _error_rate(item: Path, dataset: "Dataset", by: list[str], across: list[str]
             f"{item}: nothing to compare {mode} speakers: it takes two phones in the same context from one "
             f"speaker, and one of them {needed}; add utterances"
         ) from None
-    score = Score(task, "angular", progress=False)
+    score = Score(task, distance, progress=False)
     return 100 * score.collapse(levels=[("next-phone", "prev-phone"), "speaker"])

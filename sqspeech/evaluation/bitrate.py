@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from sqspeech.errors import DataError
 from sqspeech.evaluation.codebook import entropy
+from sqspeech.units import Units
 
 
 def bitrate(sequences: Iterable[NDArray[np.integer] | Iterable[Hashable]], seconds: float) -> float:
@@ -39,3 +40,20 @@ def bitrate(sequences: Iterable[NDArray[np.integer] | Iterable[Hashable]], secon
     if not counts.size or not seconds > 0:
         raise DataError(f"no bitrate of {counts.sum()} units in {seconds} s; is the list of utterances empty?")
     return float(counts.sum() / seconds * entropy(counts) / np.log(2))
+
+
+def bitrate_of_runs(units: Iterable[Units], seconds: float) -> float:
+    """Return the bitrate of the units without repetition: (R / D) H(code of a run) in bits per second.
+
+    R is the number of runs of equal units. How long they last is not paid for, so that this is the rate of
+    the symbols that a language model sees, and not of a signal that could be decoded in time.
+    """
+    return bitrate((utterance.runs()[0] for utterance in units), seconds)
+
+
+def bitrate_of_timed_runs(units: Iterable[Units], seconds: float) -> float:
+    """Return the bitrate of the runs with their durations: (R / D) H(code, duration) in bits per second.
+
+    By the chain rule it is (R / D) (H(code) + H(duration | code)). The units can be restored from it.
+    """
+    return bitrate((zip(*map(np.ndarray.tolist, utterance.runs()), strict=True) for utterance in units), seconds)

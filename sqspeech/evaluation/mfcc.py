@@ -12,7 +12,9 @@ FRAME_LENGTH, FRAME_SHIFT = 0.025, 0.010
 FULL_SCALE = 32768.0
 
 
-def mfcc(samples: NDArray[np.float32], sample_rate: int) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+def mfcc(
+    samples: NDArray[np.float32], sample_rate: int, *, subtract_mean: bool = True
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     """Return Kaldi's MFCC, mean-normalised over the utterance so that they do not depend on its level.
 
     Frames of 25 ms every 10 ms, 23 mel bands, 13 coefficients with c0, no dither, no deltas.
@@ -23,6 +25,8 @@ def mfcc(samples: NDArray[np.float32], sample_rate: int) -> tuple[NDArray[np.flo
         Shape (N,), mono.
     sample_rate
         In Hz.
+    subtract_mean
+        Whether they are mean-normalised.
 
     Returns
     -------
@@ -44,7 +48,7 @@ def mfcc(samples: NDArray[np.float32], sample_rate: int) -> tuple[NDArray[np.flo
         frame_length=1000 * FRAME_LENGTH,
         frame_shift=1000 * FRAME_SHIFT,
         dither=0.0,
-        subtract_mean=True,
+        subtract_mean=subtract_mean,
     ).numpy()
     times = FRAME_LENGTH / 2 + FRAME_SHIFT * np.arange(len(features), dtype=np.float64)
     return features, times

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from itertools import permutations, product
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from sqspeech.evaluation.mfcc import mfcc
 HEADER = "#file onset offset #phone prev-phone next-phone speaker\n"
 CONTEXTS = [("SIL", "T"), ("K", "S")]
 Phone = tuple[str, tuple[str, str], str, NDArray[np.float32]]
+FrameDistance = Callable[[NDArray[np.float32], NDArray[np.float32]], float]
 
 
 def write_item(path: Path, lines: list[str]) -> Path:
@@ -46,19 +48,26 @@ def with_times(files: dict[str, NDArray[np.float32]]) -> Features:
     return {file: (values, (np.arange(len(values)) + 0.5) / 100) for file, values in files.items()}
 
 
-def dtw(x: NDArray[np.float32], y: NDArray[np.float32]) -> float:
-    """Mean angle over the best path, by its definition."""
+def angle(x: NDArray[np.float32], y: NDArray[np.float32]) -> float:
+    return float(np.arccos(np.clip(np.dot(x, y) / (np.linalg.norm(x) * np.linalg.norm(y)), -1, 1)))
+
+
+def kl_symmetric(p: NDArray[np.float32], q: NDArray[np.float32]) -> float:
+    return float((p * np.log(p / q)).sum() + (q * np.log(q / p)).sum()) / 2
+
+
+def dtw(x: NDArray[np.float32], y: NDArray[np.float32], distance: FrameDistance) -> float:
+    """Mean distance over the best path, by its definition."""
     best: dict[tuple[int, int], tuple[float, int]] = {}
     for i, j in product(range(len(x)), range(len(y))):
-        cosine = np.dot(x[i], y[j]) / (np.linalg.norm(x[i]) * np.linalg.norm(y[j]))
         before = [best[k] for k in ((i - 1, j - 1), (i, j - 1), (i - 1, j)) if k in best]
         cost, steps = min(before, key=lambda b: b[0]) if before else (0.0, 0)
-        best[i, j] = cost + float(np.arccos(np.clip(cosine, -1, 1))), steps + 1
+        best[i, j] = cost + distance(x[i], y[j]), steps + 1
     cost, steps = best[len(x) - 1, len(y) - 1]
     return cost / steps
 
 
-def slow_abx(phones: list[Phone], across: bool) -> float:
+def slow_abx(phones: list[Phone], across: bool, distance: FrameDistance = angle) -> float:
     """Mean over pairs of phones of the mean over speakers of the mean over cells, in %."""
 
     def find(phone: str, context: tuple[str, str], speaker: str) -> list[NDArray[np.float32]]:
@@ -68,7 +77,11 @@ def slow_abx(phones: list[Phone], across: bool) -> float:
         a_set, b_set, x_set = (
             find(*key) for key in zip((*pair, pair[0]), [context] * 3, (speaker, speaker, other), strict=True)
         )
-        return float(np.mean([dtw(x, a) > dtw(x, b) for a in a_set for b in b_set for x in x_set if x is not a]))
+        return float(
+            np.mean(
+                [dtw(x, a, distance) > dtw(x, b, distance) for a in a_set for b in b_set for x in x_set if x is not a]
+            )
+        )
 
     speakers = sorted({speaker for _, _, speaker, _ in phones})
     return 100 * float(
@@ -96,6 +109,29 @@ def test_scores_equal_the_slow_definition(tmp_path: Path) -> None:
     assert scores.across == pytest.approx(slow_abx(phones, across=True), abs=1e-3)
     assert 5 < scores.within < 45
     assert (scores.items, scores.dropped) == (len(phones), 0)
+
+
+def test_scores_of_probabilities_equal_the_slow_definition(tmp_path: Path) -> None:
+    item, files, phones = corpus(tmp_path)
+
+    def softmax(values: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.exp(values) / np.exp(values).sum(1, keepdims=True)
+
+    probabilities = [(*labels, softmax(part)) for *labels, part in phones]
+    features = with_times({file: softmax(values) for file, values in files.items()})
+    scores = abx(item, features, distance="kl_symmetric")
+    assert scores.within == pytest.approx(slow_abx(probabilities, across=False, distance=kl_symmetric), abs=0.1)
+    assert scores.across == pytest.approx(slow_abx(probabilities, across=True, distance=kl_symmetric), abs=0.1)
+
+
+def test_symbols_score_as_the_angles_of_their_one_hot_vectors(tmp_path: Path) -> None:
+    item, files, _ = corpus(tmp_path)
+    codes = {file: values.argmax(1) for file, values in files.items()}
+    symbols = with_times({file: part[:, None].astype(np.float32) for file, part in codes.items()})
+    one_hot = with_times({file: np.eye(4, dtype=np.float32)[part] for file, part in codes.items()})
+    scores = abx(item, symbols, distance="identical")
+    assert scores == abx(item, one_hot)
+    assert 5 < scores.within < 45
 
 
 def test_scores_equal_the_zerospeech_benchmark(tmp_path: Path) -> None:

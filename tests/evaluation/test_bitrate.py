@@ -1,8 +1,13 @@
+from collections import Counter
+from itertools import chain, groupby
+from math import log2
+
 import numpy as np
 import pytest
 
 from sqspeech.errors import DataError
-from sqspeech.evaluation.bitrate import bitrate
+from sqspeech.evaluation.bitrate import bitrate, bitrate_of_runs, bitrate_of_timed_runs
+from sqspeech.units import Units
 
 
 def test_bitrate_of_a_known_list() -> None:
@@ -34,3 +39,40 @@ def test_one_symbol_carries_nothing() -> None:
 def test_nothing_to_rate(sequences: list[np.ndarray], seconds: float) -> None:
     with pytest.raises(DataError, match="no bitrate"):
         bitrate(sequences, seconds)
+
+
+def recount(symbols: list) -> float:
+    """Bits of all symbols together, one by one."""
+    counts = Counter(symbols)
+    return sum(-log2(counts[symbol] / len(symbols)) for symbol in symbols)
+
+
+@pytest.fixture
+def sticky() -> list[np.ndarray]:
+    random = np.random.default_rng(0)
+    return [np.repeat(random.integers(0, 5, 40), random.integers(1, 4, 40)) for _ in range(3)]
+
+
+def test_bitrates_of_runs_equal_a_recount(sticky) -> None:
+    units, seconds = [Units(codes=codes) for codes in sticky], 7.0
+    runs = list(chain(*([(code, len(list(run))) for code, run in groupby(codes.tolist())] for codes in sticky)))
+    assert len(runs) < sum(map(len, sticky))
+    assert bitrate_of_runs(units, seconds) == pytest.approx(recount([code for code, _ in runs]) / seconds)
+    assert bitrate_of_timed_runs(units, seconds) == pytest.approx(recount(runs) / seconds)
+
+
+def test_durations_cost_their_entropy_given_the_code(sticky) -> None:
+    units = [Units(codes=codes) for codes in sticky]
+    lengths: dict[int, list[int]] = {}
+    for codes in sticky:
+        for code, run in groupby(codes.tolist()):
+            lengths.setdefault(code, []).append(len(list(run)))
+    conditional = sum(map(recount, lengths.values()))
+    assert bitrate_of_timed_runs(units, 1.0) == pytest.approx(bitrate_of_runs(units, 1.0) + conditional)
+
+
+def test_bitrates_of_known_runs() -> None:
+    # 1 1 1 | 2 | 1 1 1 | 2: two symbols, one bit each, and the duration follows from the code.
+    units = [Units(codes=np.array([1, 1, 1, 2, 1, 1, 1, 2]))]
+    assert bitrate_of_runs(units, 2.0) == pytest.approx(2.0)
+    assert bitrate_of_timed_runs(units, 2.0) == pytest.approx(2.0)

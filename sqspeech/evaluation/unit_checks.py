@@ -1,0 +1,115 @@
+"""Whether units, recordings, item file and alignment belong together."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from sqspeech.data.data_dir import DataDir
+from sqspeech.errors import DataError
+from sqspeech.evaluation.item import read_item
+from sqspeech.units import UnitSet
+
+# A latent step needs whole frames, and the model its context: the steps may end this many before the recording.
+EDGE_STEPS = 4
+
+
+def matching_data(systems: Mapping[str, UnitSet], data: DataDir) -> tuple[DataDir, dict[str, float]]:
+    """Return the part of `data` that the units were made of, and the seconds of each utterance.
+
+    Parameters
+    ----------
+    systems
+        Units by the name of what made them.
+    data
+        What they were made of, and perhaps more.
+
+    Raises
+    ------
+    DataError
+        A system has no units, ones that are deduplicated without durations, or other utterances than the first
+        system; an utterance has no unit, a unit outside the codebook or is not in `data`; there is one speaker;
+        or units do not last as long as their recordings.
+    """
+    (first, of_first), *_ = systems.items()
+    for name, units in systems.items():
+        _check_units(name, units)
+        differing = set(units) ^ set(of_first)
+        if differing:
+            raise DataError(
+                f"{name}: other utterances than {first} has, such as {min(differing)} ({len(differing)} differ); "
+                "make the units of all systems from the same data"
+            )
+    unknown = set(of_first) - {utterance.utt_id for utterance in data}
+    if unknown:
+        raise DataError(
+            f"{first}: {min(unknown)} is not in the data directory ({len(unknown)} of {len(of_first)} utterances); "
+            "give the one that the units were made of"
+        )
+    used = data.subset(of_first)
+    if len(used.speakers) < 2:
+        raise DataError(f"all {len(used)} utterances are of {used.speakers[0]}; it takes two speakers to compare")
+    seconds = {utterance.utt_id: utterance.seconds() for utterance in used}
+    for name, units in systems.items():
+        _check_lengths(name, units, seconds)
+    return used, seconds
+
+
+def _check_units(name: str, units: UnitSet) -> None:
+    if not len(units):
+        raise DataError(f"{name}: no units; make them again with `sqspeech units`")
+    if units.info.deduplicated:
+        raise DataError(
+            f"{name}: deduplicated units without their durations, and every measure needs one unit a step; "
+            "write them with --durations, or without --dedup"
+        )
+    for utterance in units:
+        codes = units[utterance].codes
+        if not len(codes):
+            raise DataError(f"{name}: {utterance} has no unit; leave the utterance out")
+        if not 0 <= codes.min() <= codes.max() < units.info.codebook_size:
+            raise DataError(
+                f"{name}: {utterance} has units from {codes.min()} to {codes.max()} of a codebook of "
+                f"{units.info.codebook_size}; the files are damaged, make them again"
+            )
+
+
+def _check_lengths(name: str, units: UnitSet, seconds: Mapping[str, float]) -> None:
+    for utterance in units:
+        lasting = units.info.offset + len(units[utterance]) / units.info.frame_rate
+        if abs(lasting - seconds[utterance]) * units.info.frame_rate > EDGE_STEPS:
+            raise DataError(
+                f"{name}: the units of {utterance} last {lasting:.2f} s and its recording {seconds[utterance]:.2f} s; "
+                "is this the data directory that they were made of?"
+            )
+
+
+def check_item(path: Path, seconds: Mapping[str, float], slack: float) -> None:
+    """Check that the phones of an item file lie within utterances that have units.
+
+    Parameters
+    ----------
+    path
+        A ZeroSpeech item file.
+    seconds
+        How long each utterance is that has units.
+    slack
+        By how many seconds a phone may end too late: a step.
+
+    Raises
+    ------
+    DataError
+        The file is malformed, names a file without units, or a phone ends after its file.
+    """
+    phones = read_item(path)
+    files = {phone.file for phone in phones}
+    missing = files - set(seconds)
+    if missing:
+        raise DataError(
+            f"{path}: no units of {min(missing)} ({len(missing)} of {len(files)} files lack them); make units of all "
+            "files that the item file names, or leave their lines out"
+        )
+    for number, phone in enumerate(phones, start=2):
+        if phone.offset > seconds[phone.file] + slack:
+            raise DataError(
+                f"{path}:{number}: a phone ends at {phone.offset} s, but {phone.file} at {seconds[phone.file]:.2f} s; "
+                "are the times in seconds, and is it the item file of this data?"
+            )
