@@ -35,8 +35,17 @@ class _Layer:
         return (inputs + 2 * self.padding - reach - 1) // self.stride + 1
 
     def __call__(self, inputs: Float[Tensor, "R C T"]) -> Float[Tensor, "R C2 T2"]:
-        outputs = functional.conv1d(inputs, self.weight, self.bias, self.stride, dilation=self.dilation)
+        if inputs.dtype == torch.float64:
+            outputs = self._product(inputs)
+        else:
+            outputs = functional.conv1d(inputs, self.weight, self.bias, self.stride, dilation=self.dilation)
         return outputs.relu_() if self.rectified else outputs
+
+    def _product(self, inputs: Float[Tensor, "R C T"]) -> Float[Tensor, "R C2 T2"]:
+        """Return the convolution as one matrix product: on a CPU torch has no fast one in double precision."""
+        reach = (self.weight.shape[2] - 1) * self.dilation
+        columns = inputs.unfold(2, reach + 1, self.stride)[..., :: self.dilation].transpose(1, 2).flatten(2)
+        return (columns @ self.weight.flatten(1).T + self.bias).transpose(1, 2)
 
 
 class EncoderWindows:

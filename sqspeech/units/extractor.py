@@ -1,12 +1,12 @@
 """Samples to units."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import batched
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -34,17 +34,24 @@ AT_ONCE = {"cpu": 512, "cuda": 16384}
 # Windows are a multiple of this long, so that some are of the same length and can be computed together.
 GRAIN = 16
 # The difference of two scores, relative to their size, below which rounding may decide between them.
-ROUNDING = 1e-4
+ROUNDING = 3e-5
+# Codes that are computed again in double precision at once.
+EXACT_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
 class _Window:
-    """`count` codes of a recording from the code `first` on; its place among the recordings is `number`."""
+    """`count` codes of a recording from the code `first` on, and the `place` in the arrays of `room` that is theirs."""
 
-    number: int
+    room: dict[str, NDArray[Any]]
     recording: Recording
     first: int
+    place: int
     count: int
+
+    def at(self, offset: int) -> "_Window":
+        """Return the window of one code of this one."""
+        return replace(self, first=self.first + offset, place=self.place + offset, count=1)
 
 
 class UnitExtractor:
@@ -177,52 +184,67 @@ class UnitExtractor:
         self, recordings: Sequence[Recording], spans: Sequence[tuple[int, int]], matrices: Collection[Matrix] = ()
     ) -> list[Units]:
         """Return the units of a span of each recording."""
+        found = [self._room(last - first, matrices) for first, last in spans]
         windows: dict[int, list[_Window]] = defaultdict(list)
-        for number, (recording, span) in enumerate(zip(recordings, spans, strict=True)):
-            for length, window in _cut(number, recording, *span):
+        for room, recording, span in zip(found, recordings, spans, strict=True):
+            for length, window in _cut(room, recording, *span):
                 windows[length].append(window)
-        found: dict[tuple[int, int], Units] = {}
-        at_once = AT_ONCE[self.trained.device.type]
+        at_once, near = AT_ONCE[self.trained.device.type], list[_Window]()
         for length, same in windows.items():
             for rows in batched(same, max(1, at_once // length)):
-                for window, units in zip(rows, self._encode(rows, length, matrices), strict=True):
-                    found[window.number, window.first] = units
-        parts: dict[int, list[Units]] = defaultdict(list)
-        for number, first in sorted(found):
-            parts[number].append(found[number, first])
-        return [_join(parts[number]) for number in range(len(recordings))]
+                near += self._encode(rows, length)
+        for some in batched(near, EXACT_AT_ONCE):
+            self._decide(some)
+        return [self._units(room, matrices) for room in found]
 
-    def _encode(self, windows: Sequence[_Window], length: int, matrices: Collection[Matrix]) -> Iterator[Units]:
-        spans = [self._encoder.frames(window.first, window.first + length) for window in windows]
-        mels = torch.stack([window.recording.mel(*span) for window, span in zip(windows, spans, strict=True)])
-        output = self._encoder(
-            mels, [window.first for window in windows], [window.recording.frames for window in windows], length
-        )
-        for window, latents in zip(windows, output, strict=True):
-            yield self._quantise(window, latents[None, : window.count], matrices)
+    def _room(self, count: int, matrices: Collection[Matrix]) -> dict[str, NDArray[Any]]:
+        """Return arrays for the results that the encoder gives."""
+        widths = {"posteriors": self.info.codebook_size, "continuous": self.trained.model.quantizer.dim}
+        wanted = {name: np.empty((count, widths[name]), np.float32) for name in widths if name in matrices}
+        return {"codes": np.empty(count, np.int64), **wanted}
 
-    def _quantise(self, window: _Window, latents: Float[Tensor, "1 L O"], matrices: Collection[Matrix]) -> Units:
+    def _encode(self, windows: Sequence[_Window], length: int) -> list[_Window]:
+        """Fill in the results of windows, computed as one; return those codes that rounding may decide."""
         quantizer = self.trained.model.quantizer
-        z, extra = latents.tensor_split([quantizer.dim], -1)
-        best = quantizer.scores(z, extra)[0].topk(2)
-        codes = best.indices[:, 0]
-        gap, size = best.values[:, 0] - best.values[:, 1], best.values.abs().sum(1)
-        for place in torch.nonzero(gap <= ROUNDING * size).flatten().tolist():
-            codes[place] = self._exact(window.recording, window.first + place)
-        return Units(
-            codes=codes.cpu().numpy(),
-            vectors=_array(quantizer.lookup(codes)) if "vectors" in matrices else None,
-            posteriors=_array(quantizer.posterior(z, extra)[0]) if "posteriors" in matrices else None,
-            continuous=_array(z[0]) if "continuous" in matrices else None,
-        )
+        z, extra = self._latents(self._encoder, windows, length)
+        best = quantizer.scores(z, extra).topk(2)
+        gap, size = best.values[..., 0] - best.values[..., 1], best.values.abs().sum(-1)
+        results = {"codes": best.indices[..., 0]}
+        if "posteriors" in windows[0].room:
+            results["posteriors"] = quantizer.posterior(z, extra)
+        if "continuous" in windows[0].room:
+            results["continuous"] = z
+        for name, values in results.items():
+            for window, row in zip(windows, values.cpu().numpy(), strict=True):
+                window.room[name][window.place : window.place + window.count] = row[: window.count]
+        places = torch.nonzero(gap <= ROUNDING * size).tolist()
+        return [windows[row].at(offset) for row, offset in places if offset < windows[row].count]
 
-    def _exact(self, recording: Recording, place: int) -> Tensor:
-        """Return the code at a place of a recording, in double precision from the samples on."""
+    def _decide(self, windows: Sequence[_Window]) -> None:
+        """Fill in codes one by one, in double precision from the samples on."""
         encoder, log_mel = self._double
-        mel = recording.mel(*encoder.frames(place, place + 1), log_mel)
-        latents = encoder(mel[None], [place], [recording.frames], 1)
-        quantizer = self.trained.model.quantizer
-        return quantizer.scores(*latents.tensor_split([quantizer.dim], -1))[0, 0].argmax()
+        z, extra = self._latents(encoder, windows, 1, log_mel)
+        codes = self.trained.model.quantizer.scores(z, extra)[:, 0].argmax(-1)
+        for window, code in zip(windows, codes.tolist(), strict=True):
+            window.room["codes"][window.place] = code
+
+    def _latents(
+        self, encoder: EncoderWindows, windows: Sequence[_Window], length: int, log_mel: LogMel | None = None
+    ) -> tuple[Float[Tensor, "R L D"], Float[Tensor, "R L E"]]:
+        firsts = [window.first for window in windows]
+        mels = [
+            window.recording.mel(*encoder.frames(window.first, window.first + length), log_mel) for window in windows
+        ]
+        lengths = [window.recording.frames for window in windows]
+        z, extra = encoder(torch.stack(mels), firsts, lengths, length).tensor_split(
+            [self.trained.model.quantizer.dim], -1
+        )
+        return z, extra
+
+    def _units(self, room: Mapping[str, NDArray[Any]], matrices: Collection[Matrix]) -> Units:
+        codes = torch.from_numpy(room["codes"]).to(self.trained.device)
+        vectors = self.trained.model.quantizer.lookup(codes).cpu().numpy() if "vectors" in matrices else None
+        return Units(**room, vectors=vectors)
 
     @cached_property
     def _double(self) -> tuple[EncoderWindows, LogMel]:
@@ -233,29 +255,10 @@ class UnitExtractor:
         return samples if sample_rate == self.sample_rate else audio.resample(samples, sample_rate, self.sample_rate)
 
 
-def _cut(number: int, recording: Recording, first: int, last: int) -> Iterator[tuple[int, _Window]]:
+def _cut(room: dict[str, NDArray[Any]], recording: Recording, first: int, last: int) -> Iterator[tuple[int, _Window]]:
     """Yield windows over a span of codes, about equally long, with the length that each is computed at."""
     count = last - first
     size = -(-count // -(-count // LONGEST))
     length = -(-size // GRAIN) * GRAIN
     for start in range(first, last, size):
-        yield length, _Window(number, recording, start, min(size, last - start))
-
-
-def _join(parts: Sequence[Units]) -> Units:
-    def joined(arrays: Sequence[NDArray[np.float32] | None]) -> NDArray[np.float32] | None:
-        present = [array for array in arrays if array is not None]
-        return np.concatenate(present) if present else None
-
-    if len(parts) == 1:
-        return parts[0]
-    return Units(
-        codes=np.concatenate([part.codes for part in parts]),
-        vectors=joined([part.vectors for part in parts]),
-        posteriors=joined([part.posteriors for part in parts]),
-        continuous=joined([part.continuous for part in parts]),
-    )
-
-
-def _array(tensor: Tensor) -> NDArray[np.float32]:
-    return tensor.float().cpu().numpy()
+        yield length, _Window(room, recording, start, start - first, min(size, last - start))
