@@ -26,19 +26,20 @@ def unit_faults(path: Path) -> tuple[int, list[Violation]]:
 
     Lines are read one by one, so that the memory this takes does not grow with the file.
     """
+    if not path.is_file():
+        return 0, [Violation(path=path, what="is no file", remedy=AGAIN)]
     columns, n_lines = 0, 0
     found: dict[str, tuple[int, int]] = {}
-    try:
-        with path.open("rb") as file:
-            for n_lines, line in enumerate(iter(partial(file.readline, LONGEST), b""), 1):
-                n_columns, what = (_judge if len(line) <= REMEMBERED else _judge.__wrapped__)(line)
-                columns = columns or n_columns
-                what = what or (RAGGED if n_columns != columns else "")
-                if what:
-                    first, count = found.get(what, (n_lines, 0))
-                    found[what] = first, count + 1
-    except OSError as error:
-        return 0, [Violation(path=path, what=f"cannot be read ({error.strerror or error})", remedy=AGAIN)]
+    with path.open("rb") as file:
+        for n_lines, line in enumerate(iter(partial(file.readline, LONGEST), b""), 1):
+            n_columns, fault = (_judge if len(line) <= REMEMBERED else _judge.__wrapped__)(line)
+            columns = columns or n_columns
+            ragged = RAGGED if n_columns and n_columns != columns else ""
+            for what in filter(None, (fault, ragged)):
+                first, count = found.get(what, (n_lines, 0))
+                found[what] = first, count + 1
+            if fault == LONG:
+                break
     if not n_lines:
         return 0, [Violation(path=path, what=EMPTY, remedy=AGAIN)]
     return columns, [_violation(path, what, *place) for what, place in found.items()]
@@ -51,9 +52,12 @@ def _judge(line: bytes) -> tuple[int, str]:
         return 0, LONG
     if not line.strip():
         return 0, BLANK
+    line = line.removesuffix(b"\n").removesuffix(b"\r")
     try:
-        values = [float(value) for value in line.rstrip(b"\n").split(b" ")]
+        values = [float(value) for value in line.split(b" ")]
     except ValueError:
+        return 0, SPACED
+    if b"\r" in line:  # which ends a line for the evaluation
         return 0, SPACED
     if len(values) == 1:
         return 1, SINGLE
@@ -67,25 +71,27 @@ def _violation(path: Path, what: str, first: int, count: int) -> Violation:
 
 def wav_faults(path: Path) -> Iterator[Violation]:
     """Yield what is wrong with a recording, which must be a WAV of 16 bits, 16 kHz and one channel."""
-    again = "convert it again with `sqspeech submit`"
+    for what in _wav_faults(path):
+        yield Violation(path=path, what=what, remedy="convert it again with `sqspeech submit`")
+
+
+def _wav_faults(path: Path) -> Iterator[str]:
+    if not path.is_file():
+        yield "is no file"
+        return
     try:
         with wave.open(str(path), "rb") as file:
             channels, width, rate, frames = file.getparams()[:4]
-    except OSError as error:
-        yield Violation(path=path, what=f"cannot be read ({error.strerror or error})", remedy=again)
-        return
-    except (wave.Error, EOFError, ValueError, ZeroDivisionError) as error:
-        yield Violation(
-            path=path, what=f"is no WAV of integer samples ({error or 'it ends within its header'})", remedy=again
-        )
+    except (wave.Error, EOFError) as error:
+        yield f"is no WAV of integer samples ({error if str(error) else 'it ends too early'})"
         return
     if not frames:
-        yield Violation(path=path, what="has no samples", remedy=again)
+        yield "has no samples"
         return
-    for name, value, wanted in (("Hz", rate, SAMPLE_RATE), ("channels", channels, 1), ("bits", 8 * width, 16)):
+    for unit, value, wanted in (("Hz", rate, SAMPLE_RATE), ("channels", channels, 1), ("bits", 8 * width, 16)):
         if value != wanted:
-            yield Violation(path=path, what=f"has {value} {name} and not {wanted}", remedy=again)
+            yield f"has {value} {unit} and not {wanted}"
     try:
         audio.probe(path)
     except DataError as error:
-        yield Violation(path=path, what=str(error).removeprefix(f"{path}: ").partition(";")[0], remedy=again)
+        yield str(error).removeprefix(f"{path}: ").partition(";")[0]

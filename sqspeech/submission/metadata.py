@@ -96,6 +96,8 @@ def _value_fault(key: str, value: object, known: Mapping[str, type]) -> tuple[st
 
 def read(path: Path) -> dict[str, object] | str:
     """Return the content of a metadata file, or why there is none."""
+    if not path.is_file():
+        return "is no file"
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:

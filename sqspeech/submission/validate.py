@@ -4,6 +4,7 @@ The rules are those of the organisers' programs for 2019 and 2020, which stop at
 evaluation cannot read although they let it pass: single columns, and values that are not finite.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
@@ -24,15 +25,11 @@ def validate(submission: Path, parts: Collection[Part] = ()) -> Iterator[Violati
         What the data of a language ask for. Of a language without it, the files in `test` are taken for those that
         were wanted.
     """
-    if not submission.is_dir():
-        yield Violation(path=submission, what="no such folder", remedy="check the path")
-        return
-    opened = read(submission / METADATA)
-    open_source = isinstance(opened, dict) and opened.get("open source") is True
-    yield from _entries(submission, {METADATA, YEAR}, {"2017"})
-    yield from _metadata(submission / METADATA, ROOT_KEYS, {})
-    if (submission / YEAR).is_dir():
-        yield from _year(submission / YEAR, open_source, {part.language: part for part in parts})
+    try:
+        yield from _root(submission, {part.language: part for part in parts})
+    except OSError as error:
+        what = f"cannot be read ({error.strerror or error})"
+        yield Violation(path=Path(error.filename or submission), what=what, remedy="see who may read it")
 
 
 def notes(submission: Path) -> Iterator[str]:
@@ -45,11 +42,26 @@ def notes(submission: Path) -> Iterator[str]:
         yield "it is not open source: the program for 2020 means to allow that and refuses all such submissions"
 
 
+def _root(submission: Path, asked: Mapping[str, Part]) -> Iterator[Violation]:
+    if not submission.is_dir():
+        yield Violation(path=submission, what="no such folder", remedy="check the path")
+        return
+    root = read(submission / METADATA)
+    open_source = isinstance(root, dict) and root.get("open source") is True
+    yield from _entries(submission, {METADATA, YEAR}, {"2017"})
+    yield from _metadata(submission / METADATA, ROOT_KEYS, {})
+    yield from _folders(submission / YEAR)
+    if (submission / YEAR).is_dir():
+        yield from _year(submission / YEAR, open_source, asked)
+
+
 def _year(year: Path, open_source: bool, asked: Mapping[str, Part]) -> Iterator[Violation]:
-    languages = [language for language in LANGUAGES if (year / language).is_dir()]
-    wanted = {*asked, *(languages or LANGUAGES[:1])}
+    there = {language for language in LANGUAGES if (year / language).exists(follow_symlinks=False)}
+    wanted = {*asked, *(there or LANGUAGES[:1])}
     yield from _entries(year, {METADATA, *wanted, *([CODE] if open_source else [])}, {CODE})
+    yield from _folders(*(year / name for name in (CODE, *sorted(there))))
     yield from _code(year / CODE, open_source)
+    languages = [language for language in LANGUAGES if (year / language).is_dir()]
     having = {name: [language for language in languages if (year / language / name).is_dir()] for name in AUXILIARY}
     described = [key for key, name in zip(DESCRIPTIONS, AUXILIARY, strict=True) if having[name]]
     keys = {**YEAR_KEYS, **dict.fromkeys(described, str)}
@@ -57,6 +69,12 @@ def _year(year: Path, open_source: bool, asked: Mapping[str, Part]) -> Iterator[
     yield from _auxiliary(year, languages, having)
     for language in languages:
         yield from _language(year / language, asked.get(language))
+
+
+def _folders(*paths: Path) -> Iterator[Violation]:
+    for path in paths:
+        if path.exists(follow_symlinks=False) and not path.is_dir():
+            yield Violation(path=path, what="is no folder", remedy="remove it and run `sqspeech submit`")
 
 
 def _entries(folder: Path, required: Collection[str], allowed: Collection[str]) -> Iterator[Violation]:
@@ -68,7 +86,7 @@ def _entries(folder: Path, required: Collection[str], allowed: Collection[str]) 
 
 
 def _metadata(path: Path, required: Mapping[str, type], optional: Mapping[str, type]) -> Iterator[Violation]:
-    if path.exists():  # else it is told to be missing
+    if path.exists(follow_symlinks=False):  # else it is told to be missing
         yield from metadata_faults(path, required, optional)
 
 
@@ -76,7 +94,7 @@ def _code(folder: Path, open_source: bool) -> Iterator[Violation]:
     filled = folder.is_dir() and any(folder.iterdir())
     if filled and not open_source:
         yield Violation(path=folder, what="is there although the submission is not open source", remedy="remove it")
-    if open_source and folder.exists() and not filled:
+    if open_source and folder.is_dir() and not filled:
         yield Violation(path=folder, what="holds no code", remedy="put the code there, or a file that says where it is")
 
 
@@ -92,9 +110,7 @@ def _auxiliary(year: Path, languages: Collection[str], having: Mapping[str, list
 
 def _language(folder: Path, part: Part | None) -> Iterator[Violation]:
     yield from _entries(folder, {TEST}, AUXILIARY)
-    for place in (folder / name for name in (TEST, *AUXILIARY)):
-        if place.exists() and not place.is_dir():
-            yield Violation(path=place, what="is no folder", remedy="remove it and write it with `sqspeech submit`")
+    yield from _folders(*(folder / name for name in (TEST, *AUXILIARY)))
     test = folder / TEST
     existing = {path.name for path in test.iterdir()} if test.is_dir() else set()
     units = set(part.utterances) if part else {name for name in existing if name.endswith(".txt")}
@@ -111,16 +127,16 @@ def _language(folder: Path, part: Part | None) -> Iterator[Violation]:
 
 
 def _units(folder: Path, names: Collection[str], others: Collection[str] = ()) -> Iterator[Violation]:
-    """Yield the faults of a folder of units files, which must have as many columns as the first."""
+    """Yield the faults of a folder of units files, all of which must have as many columns as most have."""
     yield from _entries(folder, {*names, *others}, ())
-    first, expected = "", 0
-    for name in sorted(names):
-        if not (folder / name).exists():
-            continue
-        columns, found = unit_faults(folder / name)
+    columns: dict[str, int] = {}
+    for name in sorted({path.name for path in folder.iterdir()} & set(names)):
+        columns[name], found = unit_faults(folder / name)
         yield from found
-        if columns > 1 and not expected:
-            first, expected = name, columns
-        if columns > 1 and columns != expected:
-            what = f"has {columns} columns, but {first} has {expected}"
+    # A single column has been told already.
+    told = {name: count for name, count in columns.items() if count > 1}
+    ((usual, files),) = Counter(told.values()).most_common(1) or [(0, 0)]
+    for name, count in told.items():
+        if count != usual:
+            what = f"has {count} columns, but {files} others have {usual}"
             yield Violation(path=folder / name, what=what, remedy="write all files of a folder with one model")
