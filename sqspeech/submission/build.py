@@ -69,12 +69,13 @@ def build(converter: Converter, part: Part, submission: Path, representations: S
 
 
 def system(converter: Converter) -> str:
-    """Return the sizes of the model and where it comes from, for the description of the system."""
-    trained, info = converter.trained, UnitInfo.of(converter.trained)
+    """Return the sizes of the model, for the description of the system."""
+    config, info = converter.trained.config, UnitInfo.of(converter.trained)
+    dim = converter.trained.model.quantizer.dim
     return (
-        f"quantiser {trained.config.quantizer.name}, {info.codebook_size} codewords of {trained.model.quantizer.dim} "
-        f"dimensions, {info.frame_rate:g} units a second, {trained.config.training.steps} steps; vocoder "
-        f"{converter.vocoder.name}; sqspeech {info.version}, checkpoint {trained.digest}"
+        f"{config.quantizer.name}, {info.codebook_size} codewords of {dim} dimensions, "
+        f"{info.frame_rate:g} units a second, {config.training.steps} steps; vocoder {converter.vocoder.name}; "
+        f"sqspeech {info.version}"
     )
 
 
@@ -107,11 +108,9 @@ def _line(row: bytes) -> str:
 
 
 def _check(trained: TrainedModel, part: Part, representations: Sequence[Representation]) -> None:
-    info = UnitInfo.of(trained)
+    UnitInfo.of(trained)  # refuses a model without a codebook
     if Representation.posteriors in representations and not isinstance(trained.model.quantizer, GaussianSQ):
         raise ConfigError("posteriors: only the quantizer gaussian_sq has them; take continuous instead")
-    if info.codebook_size == 1 and Representation.one_hot in representations:
-        raise ConfigError("a codebook of one codeword gives a single column, which is read as empty; take vectors")
     for voice in {voice for _, voice in part.conversions.values()}:
         find_voice(trained, voice)
 

@@ -1,16 +1,20 @@
 """What is written is the model's: units that are read back exactly, conversions of the right utterances."""
 
 import wave
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+import torch
 import yaml
+from corpus import CONFIG
 
-from sqspeech.checkpoint import TrainedModel
+from sqspeech.checkpoint import TrainedModel, build_model
+from sqspeech.config import ExperimentConfig
 from sqspeech.conversion import Converter
-from sqspeech.errors import DataError
+from sqspeech.errors import ConfigError, DataError
 from sqspeech.submission import Representation, build, plan
 from sqspeech.submission.build import text
 from sqspeech.submission.tree import wav_name
@@ -44,6 +48,22 @@ def test_one_hot_vectors(made, trained, tmp_path):
     for name, utterance in made.parts[1].utterances.items():
         written = np.loadtxt(folder / "test" / name)
         np.testing.assert_array_equal(written, np.eye(8)[extract(trained, utterance.read(16000))])
+
+
+@pytest.mark.parametrize("name", ["vq_ema", "vmf_sq"])
+def test_other_quantisers_have_vectors_and_no_posteriors(made, trained, tmp_path, name):
+    content = yaml.safe_load(CONFIG) | {"quantizer": {"name": name, "codebook_size": 8, "codebook_dim": 4}}
+    config = ExperimentConfig.from_dict(content, "test")
+    other = replace(trained, config=config, model=build_model(config, len(trained.speakers)).eval())
+    with pytest.raises(ConfigError, match="take continuous instead"):
+        build(Converter(other), made.parts[1], tmp_path, [Representation.one_hot, Representation.posteriors])
+    assert not list(tmp_path.iterdir())
+    part = replace(made.parts[1], conversions={})
+    build(Converter(other), part, tmp_path, [Representation.vectors, Representation.continuous])
+    table = other.model.quantizer.lookup(torch.arange(8)).detach().numpy()
+    for file, utterance in part.utterances.items():
+        written = np.loadtxt(tmp_path / "2019/surprise/test" / file, dtype=np.float32)
+        np.testing.assert_array_equal(written, table[extract(other, utterance.read(16000))])
 
 
 def test_single_precision_survives_the_text():
