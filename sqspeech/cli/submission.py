@@ -105,15 +105,17 @@ def submit_check(
 
 
 def _finish(submission: Path, parts: "Collection[Part]", *, archive: bool) -> None:
-    from sqspeech.submission import notes, validate, write_archive
+    from sqspeech.submission import archive_path, notes, validate, write_archive
 
     count = 0
     for violation in validate(submission, parts):
         print(violation)
         count += 1
     if count:
+        former = archive_path(submission)
         raise SqspeechError(
-            f"{submission}: violations of the challenge's rules: {count} (named above), so no archive was written; "
+            f"{submission}: violations of the challenge's rules: {count} (named above), so no archive was written"
+            f"{f' ({former} is of an earlier tree)' if former.exists() else ''}; "
             "mend them, then run `sqspeech submit-check --archive`"
         )
     for note in notes(submission):

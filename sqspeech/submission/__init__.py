@@ -1,6 +1,6 @@
 """Submissions to ZeroSpeech 2019 and 2020, "TTS without T"."""
 
-from sqspeech.submission.archive import write_archive
+from sqspeech.submission.archive import archive_path, write_archive
 from sqspeech.submission.build import Representation, build, system
 from sqspeech.submission.metadata import Metadata
 from sqspeech.submission.tree import LANGUAGES, Part, plan
@@ -13,6 +13,7 @@ __all__ = [
     "Part",
     "Representation",
     "Violation",
+    "archive_path",
     "build",
     "notes",
     "plan",

@@ -82,7 +82,7 @@ def _wav_faults(path: Path) -> Iterator[str]:
     try:
         with wave.open(str(path), "rb") as file:
             channels, width, rate, frames = file.getparams()[:4]
-    except (wave.Error, EOFError) as error:
+    except (wave.Error, EOFError, RuntimeError) as error:  # RuntimeError is of chunks that end before they begin
         yield f"is no WAV of integer samples ({error if str(error) else 'it ends too early'})"
         return
     if not frames:

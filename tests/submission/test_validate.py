@@ -89,7 +89,13 @@ def riff(rate: int = 16000, channels: int = 1, width: int = 2, frames: int = 800
     return write
 
 
+def shorten_riff(path: Path) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[:4] + struct.pack("<I", 20) + content[8:])
+
+
 RECORDINGS = {
+    "short RIFF": (shorten_riff, "ends too early"),
     "rate": (riff(rate=22050), "22050 Hz"),
     "stereo": (riff(channels=2), "2 channels"),
     "8 bits": (riff(width=1), "8 bits"),
