@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from sqspeech import __version__
-from sqspeech.cli import conversion, data, evaluation, report, training, units
+from sqspeech.cli import conversion, data, evaluation, report, submission, training, units
 from sqspeech.errors import SqspeechError
 
 COMMANDS = (
@@ -21,6 +21,8 @@ COMMANDS = (
     evaluation.evaluate_units,
     conversion.enroll,
     conversion.speakers,
+    submission.submit,
+    submission.submit_check,
     report.report,
     report.doctor,
 )

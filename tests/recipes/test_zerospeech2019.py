@@ -1,6 +1,7 @@
 """The ZeroSpeech 2019 recipe in both languages, with and without the published lists."""
 
 import re
+import zipfile
 
 import pytest
 import zerospeech_tree
@@ -24,6 +25,9 @@ sqspeech units exp/english/published/best.ckpt data/english/test -o exp/english/
 # stage 5: Conversion
 sqspeech convert exp/english/published/best.ckpt data/english/conversion --to=V001 --to=V002 \
 -o exp/english/published/conversion --device auto
+# stage 5: Submission
+sqspeech submit exp/english/published/best.ckpt data/english -o exp/submission/published --language english \
+--author Anonymous --affiliation Unknown --device auto
 # stage 6: Evaluation
 sqspeech evaluate exp/english/published/best.ckpt data/english/mse -o exp/english/published/metrics.json --device auto
 # stage 7: Report
@@ -38,8 +42,11 @@ def test_the_stages():
 
 def test_the_options_reach_the_commands():
     options = ("--config=a", "--language=surprise", "--corpus=/my/zs", "--lists=/my/zs lists", "--jobs=8")
+    options += ("--author=A. Uthor",)
     expected = COMMANDS.replace("english", "surprise").replace(" --to=V002", "").replace("downloads/2019", "/my/zs")
-    expected = expected.replace("--language surprise", r"--language surprise --lists /my/zs\ lists")
+    prepare = "data/surprise --language surprise"
+    expected = expected.replace(f"{prepare}\n", rf"{prepare} --lists /my/zs\ lists" + "\n")
+    expected = expected.replace("Anonymous", r"A.\ Uthor")
     expected = expected.replace("published", "a").replace("--jobs 4", "--jobs 8").replace("auto", "cuda")
     assert bash(RECIPES / "zerospeech2019", "--dry-run", *options, "--device", "cuda") == expected
 
@@ -83,6 +90,9 @@ def test_english_with_lists(recipe, tmp_path, monkeypatch):
     to_convert = {path.rpartition("/")[2] for path, _ in published["synthesis"]} - {"S002_0000005000"}
     converted = {(utt_id, voice) for utt_id in to_convert for voice in ("V001", "V002")}
     check_results(exp, utterances(data / "test"), converted, measured=len(published["mse_evaluation"]))
+    listed_voices = {path.rpartition("/")[2]: voice for path, voice in published["synthesis"]}
+    names = {f"{listed_voices[utt_id]}_{utt_id.partition('_')[2]}.wav" for utt_id in to_convert}
+    check_submission(recipe, "english", utterances(data / "test"), names)
 
 
 def test_surprise_without_lists(recipe, monkeypatch):
@@ -96,3 +106,11 @@ def test_surprise_without_lists(recipe, monkeypatch):
     converted = {(utt_id, "V001") for utt_id in test}
     measured = len(list((root / "train/parallel/voice").iterdir()))
     check_results(recipe / "exp/surprise/tiny", test, converted, measured)
+    check_submission(recipe, "surprise", test, {f"V001_{utt_id.partition('_')[2]}.wav" for utt_id in test})
+
+
+def check_submission(recipe, language: str, in_units: set[str], wavs: set[str]) -> None:
+    with zipfile.ZipFile(recipe / "exp/submission/tiny.zip") as archive:
+        names = set(archive.namelist())
+    units = {f"{utt_id}.txt" for utt_id in in_units}
+    assert names == {"metadata.yaml", "2019/metadata.yaml", *(f"2019/{language}/test/{n}" for n in units | wavs)}

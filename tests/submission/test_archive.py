@@ -1,0 +1,59 @@
+"""The archive is the tree, whole or absent."""
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import zipfile
+
+import pytest
+
+from sqspeech.errors import SqspeechError
+from sqspeech.submission import archive, write_archive
+
+
+def test_it_lists_exactly_the_tree(sound):
+    path = write_archive(sound.root)
+    assert path == sound.root.with_name("submission.zip")
+    files = {str(file.relative_to(sound.root)): file.read_bytes() for file in sound.root.rglob("*") if file.is_file()}
+    with zipfile.ZipFile(path) as written:
+        assert written.testzip() is None
+        assert sorted(written.namelist()) == sorted(files)
+        assert all(written.read(name) == content for name, content in files.items())
+
+
+def test_a_full_disk_leaves_the_former_one(sound):
+    former = write_archive(sound.root).read_bytes()
+    (sound.root / "2019/code/README.txt").write_text("changed\n")
+    code = f"from sqspeech.submission.archive import *; write_archive(Path({str(sound.root)!r}))"
+    process = subprocess.run(
+        [sys.executable, "-c", code],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000)),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "cannot write (File too large); free some space" in process.stderr
+    assert sound.root.with_name("submission.zip").read_bytes() == former
+    assert not list(sound.root.parent.glob(".tmp-*"))
+
+
+def test_an_interruption_leaves_nothing(sound, monkeypatch):
+    class Interrupted(zipfile.ZipFile):
+        def write(self, *arguments, **options):
+            super().write(*arguments, **options)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(archive, "ZipFile", Interrupted)
+    before = sorted(sound.root.parent.iterdir())
+    with pytest.raises(KeyboardInterrupt):
+        write_archive(sound.root)
+    assert sorted(sound.root.parent.iterdir()) == before
+
+
+def test_a_folder_that_cannot_be_written(sound, monkeypatch):
+    blocked = sound.root.with_name("submission.zip")
+    blocked.mkdir()
+    with pytest.raises(SqspeechError, match="cannot write"):
+        write_archive(sound.root)
