@@ -62,6 +62,7 @@ def extract_corpus(
     _check(formats, contents)
     extractor = UnitExtractor.load(checkpoint, device)
     wanted = replace(contents, matrices=_needed(formats, contents))
+    extractor.check(wanted.matrices)
     ordered = sorted(utterances, key=lambda utterance: utterance.utt_id)
     work = output / ".unfinished"
     folder = work / _fingerprint(extractor, ordered, wanted)

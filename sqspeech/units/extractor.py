@@ -29,8 +29,8 @@ type Samples = NDArray[np.float32]
 
 # Codes of the longest window, and of what is computed at once: enough for a matrix product to be at its fastest on a
 # CPU core, and to keep a GPU busy.
-LONGEST = 512
-AT_ONCE = {"cpu": 512, "cuda": 16384}
+LONGEST = 768
+AT_ONCE = {"cpu": 768, "cuda": 16384}
 # Windows are a multiple of this long, so that some are of the same length and can be computed together.
 GRAIN = 16
 # The difference of two scores, relative to their size, below which rounding may decide between them.
@@ -127,6 +127,13 @@ class UnitExtractor:
             The quantiser has no posteriors.
         """
         return self.extract_many([self._at_own_rate(samples, sample_rate)], matrices=matrices, level=level)[0]
+
+    def check(self, matrices: Collection[Matrix]) -> None:
+        """Raise ConfigError where the model has not these matrices: a baseline has no posteriors."""
+        quantizer, device = self.trained.model.quantizer, self.trained.device
+        if "posteriors" in matrices:
+            widths = quantizer.dim, quantizer.extra_channels
+            quantizer.posterior(*(torch.zeros(1, 1, width, device=device) for width in widths))
 
     def level(self, samples: Float[np.ndarray, " N"], sample_rate: int) -> Level:
         """Return what the log-mel of a recording is relative to; raises DataError (see `extract`)."""

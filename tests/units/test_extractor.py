@@ -68,6 +68,13 @@ def test_posteriors_are_the_softmax_of_weighted_distances(extractor):
 def test_a_baseline_has_no_posteriors():
     with pytest.raises(ConfigError, match="vq_ema has no posterior"):
         UnitExtractor(make_model("vq")).extract(noise(1.0), 16000, matrices=["posteriors"])
+    with pytest.raises(ConfigError, match="vq_ema has no posterior"):
+        UnitExtractor(make_model("vq")).check(["posteriors"])
+
+
+@pytest.mark.parametrize("name", ["sq-I", "sq-IV", "vmf"])
+def test_the_others_have(name):
+    UnitExtractor(make_model(name)).check(MATRICES)
 
 
 @given(st.lists(st.integers(1025, 60_000), min_size=1, max_size=6), st.randoms(use_true_random=False))
