@@ -6,6 +6,8 @@ import pytest
 
 from data_prep import split
 from data_prep.command import run
+from sqspeech.data.data_dir import DataDir
+from sqspeech.errors import DataError
 
 SPEECH = Path(__file__).resolve().parents[2] / "../shared/speech"
 CORPORA = {"librispeech28": 337, "emodb": 535}
@@ -68,6 +70,28 @@ def test_without_items_none_is_left_from_before(tmp_path):
     assert keys(tmp_path / "out/test/utt2spk") == ["a-00", "a-10"]
     assert keys(tmp_path / "out/dev/utt2spk") == ["a-05"]
     assert not (tmp_path / "out/dev/phones.item").exists()
+
+
+def test_an_unseen_speaker_is_in_no_other_set(source, tmp_path):
+    corpus = DataDir.read(source)
+    left_out = corpus.speakers[::9]
+    sets = split.split(source, tmp_path, left_out)
+    assert sets["unseen"].speakers == left_out
+    assert keys(tmp_path / "unseen/utt2spk") == [u.utt_id for u in corpus if u.spk_id in left_out]
+    for name in ("train", "dev", "test"):
+        others = {
+            utt_id for utt_id in expected_sets(source)[name] if corpus.subset([utt_id]).speakers[0] not in left_out
+        }
+        assert set(keys(tmp_path / name / "utt2spk")) == others
+    assert {line.split()[0] for line in (tmp_path / "unseen/phones.item").read_text().splitlines()[1:]} <= {
+        utterance.utt_id for utterance in sets["unseen"]
+    }
+
+
+def test_an_unknown_speaker_is_said(tmp_path):
+    write_corpus(tmp_path / "source", 12)
+    with pytest.raises(DataError, match="--unseen b: .* has no such speaker"):
+        split.split(tmp_path / "source", tmp_path / "out", ["b"])
 
 
 def command(monkeypatch, *arguments):

@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Real speech of a few speakers, and of speakers that training never hears: units, conversion, and what both are worth.
+# --corpus is a Kaldi data directory of Mini-LibriSpeech with phones.item and phones.ctm; see README.md.
+# --config names a file in conf/; a vq_ema has no posteriors, so give it --soft=;
+# --jobs is the number of processes, --device is auto, cpu or cuda.
+cd "$(dirname "$0")" || exit
+config=plus corpus=downloads/librispeech soft=soft jobs=2 device=auto
+. ../stages.sh
+conf=conf/$config.yaml dump=dump exp=exp/$config
+
+run_stage 1 "Data preparation" python -m data_prep.split "$corpus" data \
+  --unseen 1088 --unseen 118 --unseen 3526 --unseen 3664
+run_stage 1 "Pairs" python -m data_prep.pairs data/test data/pairs
+run_stage 2 "Features (train)" sqspeech features data/train "$dump/train" --config "$conf" --jobs "$jobs"
+run_stage 2 "Features (dev)" sqspeech features data/dev "$dump/dev" --config "$conf" --jobs "$jobs"
+run_stage 3 "Training" sqspeech train "$dump" "$exp" --config "$conf" --device "$device"
+run_stage 4 "Units" sqspeech units "$exp/best.ckpt" data/test -o "$exp/units" --format kaldi --format npz \
+  --vectors ${soft:+"--$soft"} --continuous --jobs "$jobs" --device "$device"
+run_stage 4 "Units (unseen speakers)" sqspeech units "$exp/best.ckpt" data/unseen -o "$exp/unseen" --format npz \
+  --vectors ${soft:+"--$soft"} --continuous --jobs "$jobs" --device "$device"
+run_stage 5 "Conversion" sqspeech convert "$exp/best.ckpt" data/test --to source --to 163 --to 1867 --to 1737 --to 19 \
+  -o "$exp/conversion" --device "$device"
+run_stage 6 "Evaluation" sqspeech evaluate "$exp/best.ckpt" data/test -o "$exp/metrics.json" \
+  --item data/test/phones.item --conversion data/pairs --train data/train --device "$device"
+run_stage 6 "Evaluation of units" sqspeech evaluate-units "$exp/units" --data data/test \
+  --item data/test/phones.item --alignment "$corpus/phones.ctm" -o "$exp/units.json" --pictures "$exp/pictures"
+run_stage 6 "Evaluation of units (unseen speakers)" sqspeech evaluate-units "$exp/unseen" --data data/unseen \
+  --item data/unseen/phones.item --alignment "$corpus/phones.ctm" -o "$exp/unseen.json" --pictures "$exp/unseen-pictures"
+run_stage 7 "Report" sqspeech report "$exp" -o "$exp/report.html"
