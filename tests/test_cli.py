@@ -30,6 +30,7 @@ OPTIONS = {
         "--continuous",
         "--jobs",
         "--shard",
+        "--precision",
         "--device",
         "--strict",
     },

@@ -21,6 +21,13 @@ class UnitFormat(StrEnum):
     zerospeech = "zerospeech"
 
 
+class Precision(StrEnum):
+    """Of the encoder."""
+
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+
+
 class ModelInput(StrEnum):
     """What an exported model is given."""
 
@@ -40,6 +47,7 @@ def units(
     continuous: Annotated[bool, typer.Option("--continuous", help="Write the encoder's output.")] = False,
     jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
     shard: Annotated[str | None, typer.Option(metavar="I/N", help="Extract the I-th of N parts only.")] = None,
+    precision: Annotated[Precision, typer.Option(help="Of the encoder.")] = Precision.float32,
     device: Device = "auto",
     strict: Strict = False,
 ) -> None:
@@ -55,7 +63,15 @@ def units(
     part = Shard.parse(shard) if shard else None
     with open_inputs(inputs) as utterances:
         counts, failures = extract_corpus(
-            checkpoint, utterances, output, names, contents, jobs=jobs, device=find_device(device), shard=part
+            checkpoint,
+            utterances,
+            output,
+            names,
+            contents,
+            jobs=jobs,
+            device=find_device(device),
+            precision=precision.value,
+            shard=part,
         )
     failures.check(1 if part else len(counts), strict=strict)
     mixed = f", {len(failures.notes)} mixed down" if failures.notes else ""

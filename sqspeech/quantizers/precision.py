@@ -8,20 +8,25 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-_MATMULS = (torch.backends.cuda.matmul, torch.backends.mkldnn.matmul)  # type: ignore[attr-defined]
+_BACKENDS = (
+    torch.backends.cuda.matmul,
+    torch.backends.cudnn.conv,  # type: ignore[attr-defined]
+    torch.backends.mkldnn.matmul,  # type: ignore[attr-defined]
+    torch.backends.mkldnn.conv,  # type: ignore[attr-defined]
+)
 
 
 @contextmanager
 def full_precision(device: torch.device) -> Iterator[None]:
-    """Run matrix products in IEEE single precision, whatever autocast or the TF32 switches say outside."""
-    before = [backend.fp32_precision for backend in _MATMULS]
+    """Compute in IEEE single precision what autocast or the TF32 switches outside would lower."""
+    before = [backend.fp32_precision for backend in _BACKENDS]
     try:
-        for backend in _MATMULS:
+        for backend in _BACKENDS:
             backend.fp32_precision = "ieee"
         with torch.autocast(device.type, enabled=False):
             yield
     finally:
-        for backend, precision in zip(_MATMULS, before, strict=True):
+        for backend, precision in zip(_BACKENDS, before, strict=True):
             backend.fp32_precision = precision
 
 

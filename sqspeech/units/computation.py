@@ -17,7 +17,7 @@ from sqspeech.data.data_dir import Utterance
 from sqspeech.errors import DataError
 from sqspeech.units.extractor import UnitExtractor
 from sqspeech.units.journal import Extracted
-from sqspeech.units.unit_set import Matrix
+from sqspeech.units.unit_set import Matrix, Precision
 from sqspeech.worker_pool import map_in_order
 
 type Samples = NDArray[np.float32]
@@ -82,7 +82,7 @@ def extract_batches(
             groups,
             jobs=jobs,
             initializer=_start_worker,
-            initargs=(checkpoint, matrices),
+            initargs=(checkpoint, extractor.info.precision, matrices),
             died=_died,
         )
         with closing(shared):
@@ -146,11 +146,11 @@ class _Worker:
 _worker: _Worker
 
 
-def _start_worker(checkpoint: Path, matrices: tuple[Matrix, ...]) -> None:
+def _start_worker(checkpoint: Path, precision: Precision, matrices: tuple[Matrix, ...]) -> None:
     global _worker
     torch.set_num_threads(1)
     scratch = TemporaryDirectory(prefix="sqspeech-")
-    _worker = _Worker(extractor=UnitExtractor.load(checkpoint), matrices=matrices, scratch=scratch)
+    _worker = _Worker(extractor=UnitExtractor.load(checkpoint, precision=precision), matrices=matrices, scratch=scratch)
 
 
 def _extract_in_worker(batch: Batch) -> list[Result]:

@@ -23,7 +23,7 @@ from sqspeech.units.computation import batches, extract_batches
 from sqspeech.units.extractor import UnitExtractor
 from sqspeech.units.formats import FORMATS, Contents, Entry
 from sqspeech.units.journal import Place
-from sqspeech.units.unit_set import FORMAT, UnitInfo, UnitSet
+from sqspeech.units.unit_set import FORMAT, Precision, UnitInfo, UnitSet
 
 INFO = "info.json"
 
@@ -37,6 +37,7 @@ def extract_corpus(
     *,
     jobs: int = 1,
     device: torch.device = torch.device("cpu"),  # noqa: B008 (immutable)
+    precision: Precision = "float32",
     shard: Shard | None = None,
 ) -> tuple[dict[str, int], Failures]:
     """Write the units of utterances to `output`/<format>/ for each format, with info.json in it.
@@ -60,7 +61,7 @@ def extract_corpus(
         The folder cannot be written, or another run is writing there.
     """
     _check(formats, contents)
-    extractor = UnitExtractor.load(checkpoint, device)
+    extractor = UnitExtractor.load(checkpoint, device, precision)
     wanted = replace(contents, matrices=_needed(formats, contents))
     extractor.check(wanted.matrices)
     ordered = sorted(utterances, key=lambda utterance: utterance.utt_id)

@@ -19,8 +19,9 @@ from sqspeech.checkpoint import TrainedModel
 from sqspeech.errors import DataError
 from sqspeech.features import LogMel
 from sqspeech.models.encoder_windows import EncoderWindows
+from sqspeech.quantizers.precision import full_precision
 from sqspeech.units.recording import Level, Recording
-from sqspeech.units.unit_set import Matrix, UnitInfo, Units
+from sqspeech.units.unit_set import Matrix, Precision, UnitInfo, Units
 
 if TYPE_CHECKING:
     from sqspeech.units.stream import UnitStream
@@ -68,6 +69,8 @@ class UnitExtractor:
     ----------
     trained
         The model.
+    precision
+        Of the encoder. In bfloat16 it is faster on some machines, and codes then depend on rounding.
 
     Attributes
     ----------
@@ -80,15 +83,17 @@ class UnitExtractor:
         The model has no codebook.
     """
 
-    def __init__(self, trained: TrainedModel) -> None:
-        self.info = UnitInfo.of(trained)
+    def __init__(self, trained: TrainedModel, precision: Precision = "float32") -> None:
+        self.info = UnitInfo.of(trained, precision=precision)
         self.trained = trained
-        self._encoder = EncoderWindows(trained.model.encoder)
+        self._encoder = EncoderWindows(trained.model.encoder, getattr(torch, precision))
 
     @classmethod
-    def load(cls, path: Path | str, device: torch.device | str = "cpu") -> "UnitExtractor":
+    def load(
+        cls, path: Path | str, device: torch.device | str = "cpu", precision: Precision = "float32"
+    ) -> "UnitExtractor":
         """Load the extractor of a checkpoint; raises CheckpointError, and ConfigError where it has no codebook."""
-        return cls(TrainedModel.load(path, device))
+        return cls(TrainedModel.load(path, device), precision)
 
     @property
     def sample_rate(self) -> int:
@@ -220,10 +225,12 @@ class UnitExtractor:
         if "posteriors" in windows[0].room:
             results["posteriors"] = quantizer.posterior(z, extra)
         if "continuous" in windows[0].room:
-            results["continuous"] = z
+            results["continuous"] = z.float()
         for name, values in results.items():
             for window, row in zip(windows, values.cpu().numpy(), strict=True):
                 window.room[name][window.place : window.place + window.count] = row[: window.count]
+        if self.info.precision != "float32":
+            return []
         places = torch.nonzero(gap <= ROUNDING * size).tolist()
         return [windows[row].at(offset) for row, offset in places if offset < windows[row].count]
 
@@ -238,14 +245,15 @@ class UnitExtractor:
     def _latents(
         self, encoder: EncoderWindows, windows: Sequence[_Window], length: int, log_mel: LogMel | None = None
     ) -> tuple[Float[Tensor, "R L D"], Float[Tensor, "R L E"]]:
+        dim, device = self.trained.model.quantizer.dim, self.trained.device
         firsts = [window.first for window in windows]
         mels = [
             window.recording.mel(*encoder.frames(window.first, window.first + length), log_mel) for window in windows
         ]
         lengths = [window.recording.frames for window in windows]
-        z, extra = encoder(torch.stack(mels), firsts, lengths, length).tensor_split(
-            [self.trained.model.quantizer.dim], -1
-        )
+        # TF32, which torch takes for a GPU's convolutions by itself, errs a hundred times more than `ROUNDING`.
+        with full_precision(device):
+            z, extra = encoder(torch.stack(mels), firsts, lengths, length).tensor_split([dim], -1)
         return z, extra
 
     def _units(self, room: Mapping[str, NDArray[Any]], matrices: Collection[Matrix]) -> Units:

@@ -16,6 +16,7 @@ FORMAT = "sqspeech-units-1"
 
 # What there is of a step beside its code.
 Matrix = Literal["vectors", "posteriors", "continuous"]
+Precision = Literal["float32", "bfloat16"]
 MATRICES: tuple[Matrix, ...] = ("vectors", "posteriors", "continuous")
 
 
@@ -39,6 +40,8 @@ class UnitInfo:
         The parameters of the log-mel, by name.
     deduplicated
         Whether a unit is a run of equal steps; otherwise it is one step.
+    precision
+        Of the encoder.
     version, format
         Of this software, and of the sidecar.
     """
@@ -49,11 +52,12 @@ class UnitInfo:
     checkpoint: str
     features: Mapping[str, Any] = field(default_factory=dict)
     deduplicated: bool = False
+    precision: Precision = "float32"
     version: str = __version__
     format: str = FORMAT
 
     @classmethod
-    def of(cls, trained: TrainedModel, *, deduplicated: bool = False) -> "UnitInfo":
+    def of(cls, trained: TrainedModel, *, precision: Precision = "float32") -> "UnitInfo":
         """Return the sidecar of the units of a model; raises ConfigError where it has no codebook."""
         codebook_size = trained.model.quantizer.codebook_size
         if codebook_size is None:
@@ -65,7 +69,7 @@ class UnitInfo:
             codebook_size=codebook_size,
             checkpoint=trained.digest,
             features=asdict(trained.config.features),
-            deduplicated=deduplicated,
+            precision=precision,
         )
 
     def centres(self, count: int) -> NDArray[np.float64]:

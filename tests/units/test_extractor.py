@@ -125,6 +125,14 @@ def test_rounding_decides_nothing(extractor, monkeypatch):
         np.testing.assert_array_equal(extractor.extract(samples, 16000).codes, codes)
 
 
+def test_half_precision_is_near_and_says_so(extractor):
+    half = UnitExtractor(extractor.trained, "bfloat16")
+    samples = noise(6.0, 5)
+    agreement = (half.extract(samples, 16000).codes == extractor.extract(samples, 16000).codes).mean()
+    assert 0.8 < agreement < 1
+    assert (half.info.precision, extractor.info.precision) == ("bfloat16", "float32")
+
+
 @pytest.mark.parametrize("length", [32_000, 32_001, 32_159, 32_160, 32_319])
 def test_a_click_is_in_the_middle_of_the_units_that_it_changes(extractor, length):
     """A unit sees as much before what it describes as after, so a click changes as many units on either side."""

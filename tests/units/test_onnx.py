@@ -168,7 +168,7 @@ def test_the_file_says_what_the_sidecar_of_units_says(trained, tmp_path):
     export(trained, tmp_path / "model.onnx")
     about = onnxruntime.InferenceSession(tmp_path / "model.onnx").get_modelmeta().custom_metadata_map
     assert (about.pop("sample_rate"), about.pop("min_samples")) == ("16000", "1025")
-    texts = ("checkpoint", "version", "format")
+    texts = ("checkpoint", "precision", "version", "format")
     assert UnitInfo(**{k: v if k in texts else json.loads(v) for k, v in about.items()}) == UnitInfo.of(trained)
     assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
 
