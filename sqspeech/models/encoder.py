@@ -10,9 +10,17 @@ from sqspeech.models.batch_norm import BatchNorm
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
 class EncoderConfig:
-    """The encoder's `width`: the channels of every convolution."""
+    """The encoder's `width`: the channels of every convolution.
+
+    With `normalize`, each band's mean over the frames given, a crop or an utterance, is subtracted first, as it
+    commonly is from cepstra: a constant channel and level are not heard. The decoder must guess them from the
+    speaker, so the reconstruction is worse. The longer `crops.frames`, the nearer a crop's mean is to an utterance's.
+    Source: Atal, "Effectiveness of linear prediction characteristics of the speech wave for automatic speaker
+    identification and verification", JASA 55(6), 1974 (cepstral mean subtraction).
+    """
 
     width: int = Field(default=768, ge=1)
+    normalize: bool = False
 
 
 class Encoder(nn.Module):
@@ -25,7 +33,7 @@ class Encoder(nn.Module):
     Parameters
     ----------
     config
-        The width.
+        The width, and whether the input is normalised.
     n_mels
         M, the bands of the input.
     output_dim
@@ -34,7 +42,7 @@ class Encoder(nn.Module):
 
     def __init__(self, config: EncoderConfig, n_mels: int, output_dim: int) -> None:
         super().__init__()
-        width = config.width
+        width, self.normalize = config.width, config.normalize
         self.layers = nn.Sequential(
             *_conv(n_mels, width, kernel_size=3),
             *_conv(width, width, kernel_size=3, padding=1),
@@ -46,6 +54,8 @@ class Encoder(nn.Module):
 
     def forward(self, mel: Float[Tensor, "B T M"]) -> Float[Tensor, "B L O"]:
         """Return L = (T − 2) // 2 latent steps."""
+        if self.normalize:
+            mel = mel - mel.mean(1, keepdim=True)
         output: Tensor = self.layers(mel.transpose(1, 2))
         return output.transpose(1, 2)
 

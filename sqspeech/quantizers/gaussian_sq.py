@@ -21,6 +21,10 @@ class GaussianSQConfig:
 
     `variance` is I (one scalar), II (one an utterance), III (one a latent step) or IV (one a latent step and
     dimension). Without `learn_variance`, which is for I only, σ² stays at `initial_variance`.
+
+    `initial_scale` is the standard deviation of the first codewords. With `initial_variance` scaled by its square
+    it is only a unit of length, but Adam's steps have a length of their own: in a short training codewords of scale 1
+    stay near where they were drawn, and what is random in them is then in the units' code vectors.
     """
 
     name: Literal["gaussian_sq"] = "gaussian_sq"
@@ -29,6 +33,7 @@ class GaussianSQConfig:
     variance: Literal["I", "II", "III", "IV"] = "IV"
     learn_variance: bool = True
     initial_variance: float = Field(default=10.0, gt=0)
+    initial_scale: float = Field(default=1.0, gt=0)
 
     @model_validator(mode="after")
     def _check(self) -> "GaussianSQConfig":
@@ -61,7 +66,7 @@ class GaussianSQ(nn.Module):
         self.config = config
         self.dim, self.codebook_size = config.codebook_dim, config.codebook_size
         self.extra_channels = {"I": 0, "II": 1, "III": 1, "IV": config.codebook_dim}[config.variance]
-        self.codebook = nn.Parameter(torch.randn(config.codebook_size, config.codebook_dim))
+        self.codebook = nn.Parameter(config.initial_scale * torch.randn(config.codebook_size, config.codebook_dim))
         self.log_variance = nn.Parameter(
             torch.tensor(math.log(config.initial_variance)), requires_grad=config.learn_variance
         )

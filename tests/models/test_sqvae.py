@@ -49,6 +49,16 @@ def test_a_code_sees_the_frames_around_it():
     assert (seen[0] + seen[-1]).item() == (2 * 10 + 1) + (2 * 10 + 2)
 
 
+def test_a_normalised_input_has_no_channel():
+    """A constant added to each band, as a microphone or a level adds it, changes nothing that is heard."""
+    mel, channel = torch.rand(2, 34, M), torch.randn(2, 1, M)
+    for normalize in (True, False):
+        torch.manual_seed(0)
+        encoder = Encoder(EncoderConfig(width=8, normalize=normalize), M, 4).eval()
+        difference = (encoder(mel + channel) - encoder(mel)).abs().max()
+        assert (difference < 1e-5) == normalize
+
+
 def test_objective_equals_the_definition():
     torch.manual_seed(0)
     mel, mel_hat = torch.rand(3, 4, M), torch.rand(3, 4, M)

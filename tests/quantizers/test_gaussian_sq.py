@@ -279,3 +279,18 @@ def test_distance_equals_the_plain_tensor():
     plain = (weight.double()[:, :, None] * (z.double()[:, :, None] - codebook.double()).square()).sum(-1)
     ours = weighted_distance(z, weight, codebook)
     assert ((ours - plain).abs() / plain.max()).max() < 1e-6
+
+
+@each_variance
+def test_the_initial_scale_is_a_unit_of_length(variance):
+    """Scaled with the latents and the variance, the codewords keep the posteriors, the codes and the loss."""
+    plain, scaled = make(variance), make(variance, initial_scale=0.1, initial_variance=0.008)
+    z, extra = draw(plain, B, T)
+    torch.testing.assert_close(scaled.codebook, 0.1 * plain.codebook)
+    torch.manual_seed(2)
+    expected = plain(z, extra)
+    torch.manual_seed(2)
+    found = scaled(0.1 * z, extra)
+    assert torch.equal(found.codes, expected.codes)
+    torch.testing.assert_close(found.loss, expected.loss)
+    torch.testing.assert_close(found.z, 0.1 * expected.z)
