@@ -8,7 +8,10 @@ import torch
 from hypothesis import settings
 from jaxtyping import install_import_hook
 
-TENSOR_MODULES = "features excitation quantizers models vocoders data.crops checkpoint conversion evaluation.parallel"
+TENSOR_MODULES = (
+    "features recording excitation quantizers models vocoders data.crops checkpoint units conversion "
+    "evaluation.parallel"
+)
 install_import_hook([f"sqspeech.{name}" for name in TENSOR_MODULES.split()], "beartype.beartype")
 torch.set_num_threads(1)
 # A busy machine is no fault.

@@ -15,11 +15,12 @@ QUANTIZERS = {
 }
 
 
-def make_model(name: str = "sq-IV", width: int = 24) -> TrainedModel:
+def make_model(name: str = "sq-IV", width: int = 24, *, normalize: bool = False) -> TrainedModel:
     """An untrained model whose BatchNorm has seen something, and whose codebook is near the latents."""
     torch.manual_seed(0)
     quantizer = {**QUANTIZERS[name], "codebook_size": 32, "codebook_dim": 8}
-    config = ExperimentConfig.from_dict({"encoder": {"width": width}, "quantizer": quantizer}, "test")
+    encoder = {"width": width, "normalize": normalize}
+    config = ExperimentConfig.from_dict({"encoder": encoder, "quantizer": quantizer}, "test")
     model, log_mel = build_model(config, 2), LogMel(config.features)
     with torch.no_grad():
         mel = log_mel(torch.from_numpy(noise(2.0)))[None]

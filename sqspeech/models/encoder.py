@@ -52,10 +52,16 @@ class Encoder(nn.Module):
             nn.Conv1d(width, output_dim, kernel_size=1),
         )
 
-    def forward(self, mel: Float[Tensor, "B T M"]) -> Float[Tensor, "B L O"]:
-        """Return L = (T − 2) // 2 latent steps."""
+    def forward(
+        self, mel: Float[Tensor, "B T M"], mean: Float[Tensor, "B 1 M"] | None = None
+    ) -> Float[Tensor, "B L O"]:
+        """Return L = (T − 2) // 2 latent steps.
+
+        `mean` is that of the bands over the utterance that the frames are from, for an encoder that hears without it;
+        that of the frames when None.
+        """
         if self.normalize:
-            mel = mel - mel.mean(1, keepdim=True)
+            mel = mel - (mel.mean(1, keepdim=True) if mean is None else mean)
         output: Tensor = self.layers(mel.transpose(1, 2))
         return output.transpose(1, 2)
 

@@ -182,7 +182,9 @@ def read(path: Path | str) -> UnitSet:
         raise DataError(f"{path}: no units here; make them with `sqspeech units CKPT INPUT... -o {path}`")
     values = _info(folder / INFO)
     contents = Contents(
-        **{name: values.pop(name) for name in ("durations", "matrices")}, deduplicated=values["deduplicated"]
+        deduplicated=values["deduplicated"],
+        durations=values.pop("durations"),
+        matrices=tuple(values.pop("matrices")),
     )
     form = FORMATS[values.pop("layout")]
     try:

@@ -20,7 +20,7 @@ from sqspeech.errors import DataError
 from sqspeech.features import LogMel
 from sqspeech.models.encoder_windows import EncoderWindows
 from sqspeech.quantizers.precision import full_precision
-from sqspeech.units.recording import Level, Recording
+from sqspeech.recording import Level, Recording
 from sqspeech.units.unit_set import Matrix, Precision, UnitInfo, Units
 
 if TYPE_CHECKING:
@@ -142,15 +142,22 @@ class UnitExtractor:
 
     def level(self, samples: Float[np.ndarray, " N"], sample_rate: int) -> Level:
         """Return what the log-mel of a recording is relative to; raises DataError (see `extract`)."""
-        return Recording(self.trained.log_mel, self._at_own_rate(samples, sample_rate)).level
+        return self.recording(self._at_own_rate(samples, sample_rate)).level
 
     @torch.inference_mode()
     def extract_many(
         self, recordings: Sequence[Samples], *, matrices: Collection[Matrix] = (), level: Level | None = None
     ) -> list[Units]:
         """Return the units of recordings at the model's rate, computed together; see `extract`."""
-        prepared = [Recording(self.trained.log_mel, samples, level) for samples in recordings]
+        prepared = [self.recording(samples, level) for samples in recordings]
         return self.encode(prepared, [(0, self.count(recording)) for recording in prepared], matrices)
+
+    def recording(
+        self, samples: Samples, level: Level | None = None, *, origin: int = 0, complete: bool = True
+    ) -> Recording:
+        """Return samples at the model's rate as the encoder needs them; see `Recording`."""
+        with_mean = self.trained.config.encoder.normalize
+        return Recording(self.trained.log_mel, samples, level, with_mean=with_mean, origin=origin, complete=complete)
 
     def count(self, recording: Recording) -> int:
         """Return how many units a recording has; a DataError if none."""
@@ -248,13 +255,20 @@ class UnitExtractor:
         dim, device = self.trained.model.quantizer.dim, self.trained.device
         firsts = [window.first for window in windows]
         mels = [
-            window.recording.mel(*encoder.frames(window.first, window.first + length), log_mel) for window in windows
+            self._heard(window.recording, encoder.frames(window.first, window.first + length), log_mel)
+            for window in windows
         ]
         lengths = [window.recording.frames for window in windows]
         # TF32, which torch takes for a GPU's convolutions by itself, errs a hundred times more than `ROUNDING`.
         with full_precision(device):
             z, extra = encoder(torch.stack(mels), firsts, lengths, length).tensor_split([dim], -1)
         return z, extra
+
+    def _heard(self, recording: Recording, frames: tuple[int, int], log_mel: LogMel | None) -> Float[Tensor, "T M"]:
+        mel = recording.mel(*frames, log_mel)
+        if not self.trained.config.encoder.normalize:
+            return mel
+        return mel - torch.tensor(recording.level.mean, dtype=torch.float64).to(mel)
 
     def _units(self, room: Mapping[str, NDArray[Any]], matrices: Collection[Matrix]) -> Units:
         codes = torch.from_numpy(room["codes"]).to(self.trained.device)

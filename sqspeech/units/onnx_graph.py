@@ -103,6 +103,8 @@ def add_encoder(graph: Graph, mel: str, encoder: Encoder) -> str:
     add = graph.add
     frames = add("Shape", mel, start=1)
     even = add("Slice", mel, _whole([0]), add("Sub", frames, add("Mod", frames, _whole([2]))), _whole([1]))
+    if encoder.normalize:
+        even = add("Sub", even, add("ReduceMean", even, _whole([1]), keepdims=1))
     hidden = add("Unsqueeze", even, _whole([0]))
     layers = list(copy.deepcopy(encoder.layers).cpu().double().eval())
     for layer, following in pairwise([*layers, None]):

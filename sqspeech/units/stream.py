@@ -9,8 +9,8 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 
 from sqspeech.errors import DataError
+from sqspeech.recording import Level
 from sqspeech.units.extractor import UnitExtractor
-from sqspeech.units.recording import Level, Recording
 from sqspeech.units.unit_set import Matrix, Units
 
 
@@ -71,9 +71,7 @@ class UnitStream:
         if self._resampler:
             samples = self._resampler.resample_chunk(np.asarray(samples, np.float32), last)
         self._samples = np.concatenate([self._samples, samples])
-        recording = Recording(
-            self._extractor.trained.log_mel, self._samples, self._level, origin=self._origin, complete=last
-        )
+        recording = self._extractor.recording(self._samples, self._level, origin=self._origin, complete=last)
         end = self._extractor.known(recording, complete=last)
         if end > self._next:
             yield self._extractor.encode([recording], [(self._next, end)], self._matrices)[0]

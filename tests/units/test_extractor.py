@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from units_models import QUANTIZERS, make_model, noise
 
-from sqspeech import audio
+from sqspeech import audio, recording
 from sqspeech.errors import ConfigError, DataError
-from sqspeech.units import MATRICES, UnitExtractor, recording
+from sqspeech.units import MATRICES, UnitExtractor
 from sqspeech.units import extractor as module
 
 
@@ -151,6 +151,12 @@ def test_a_click_is_in_the_middle_of_the_units_that_it_changes(extractor, length
         expected = np.arange(max(0, unit - 4), min(len(before), unit + 5))
         np.testing.assert_array_equal(changed, expected)
     assert info.offset + len(before) / info.frame_rate <= length / 16000
+
+
+def test_a_level_without_the_mean_is_refused_where_it_is_needed():
+    level = UnitExtractor(make_model()).level(noise(1.0), 16000)
+    with pytest.raises(DataError, match="no mean of the bands"):
+        UnitExtractor(make_model(normalize=True)).extract(noise(1.0), 16000, level=level)
 
 
 def test_another_rate_is_resampled(extractor):

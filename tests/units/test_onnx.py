@@ -34,11 +34,17 @@ QUANTIZERS = {
 }
 
 
-def untrained(quantizer: dict[str, object] = QUANTIZERS["gaussian_sq_IV"], **features: object) -> TrainedModel:
+def untrained(
+    quantizer: dict[str, object] = QUANTIZERS["gaussian_sq_IV"], *, normalize: bool = False, **features: object
+) -> TrainedModel:
     """A model with the statistics of speech-like sounds in its BatchNorm, and codewords among its latents."""
     torch.manual_seed(0)
     size = {} if quantizer.get("name") == "gaussian_vae" else {"codebook_size": 64, "codebook_dim": 16}
-    sections = {"encoder": {"width": 48}, "quantizer": {**quantizer, **size}, "features": features}
+    sections = {
+        "encoder": {"width": 48, "normalize": normalize},
+        "quantizer": {**quantizer, **size},
+        "features": features,
+    }
     config = ExperimentConfig.from_dict(sections, "test")
     model, log_mel = build_model(config, 1).requires_grad_(False), LogMel(config.features)
     mels = [log_mel(torch.from_numpy(voice(f0, i, 2.0))) for i, f0 in enumerate((100.0, 150.0, 220.0))]
@@ -171,6 +177,13 @@ def test_the_file_says_what_the_sidecar_of_units_says(trained, tmp_path):
     texts = ("checkpoint", "precision", "version", "format")
     assert UnitInfo(**{k: v if k in texts else json.loads(v) for k, v in about.items()}) == UnitInfo.of(trained)
     assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
+
+
+@pytest.mark.parametrize("sound", SOUNDS)
+def test_an_encoder_that_hears_bands_without_their_mean(sound):
+    trained = untrained(normalize=True)
+    codes = session(trained).run(["codes"], {"samples": SOUNDS[sound]})[0]
+    assert check(trained, SOUNDS[sound], codes) <= 0.01 * len(codes)
 
 
 def test_no_codebook_is_said(tmp_path):

@@ -1,0 +1,133 @@
+"""The log-mel of a recording of any length, a part at a time."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from sqspeech.errors import DataError
+from sqspeech.features import LogMel
+
+# Frames that are kept between their two uses (finding the loudest, and being encoded): ten minutes. Those of longer
+# recordings are computed twice.
+KEPT = 60_000
+# Frames that are computed at once.
+BLOCK = 8192
+
+
+@dataclass(frozen=True, kw_only=True)
+class Level:
+    """What the log-mel of a recording is relative to, and what it takes to stream one like it.
+
+    Attributes
+    ----------
+    peak
+        The largest magnitude of the samples.
+    loudest
+        In dB, of the mel bands of all frames, once the recording is scaled to the peak that the features have.
+    mean
+        Of each band of the log-mel, where an encoder hears it without; else empty.
+    """
+
+    peak: float
+    loudest: float
+    mean: tuple[float, ...] = ()
+
+
+class Recording:
+    """A recording, or what has arrived of one, and any part of its log-mel.
+
+    Parameters
+    ----------
+    log_mel
+        The features.
+    samples
+        Shape (N,), mono, at their sample rate.
+    level
+        The recording's own when None.
+    with_mean
+        Whether the mean of the bands is wanted.
+    origin
+        How many frames come before the samples, of a recording that is there in part.
+    complete
+        Whether it ends with the samples.
+
+    Attributes
+    ----------
+    level
+        See `Level`.
+    total
+        How many frames, those before the samples included, are known to be the recording's.
+    frames
+        How many of them an encoder sees: an even number, once the recording is complete.
+
+    Raises
+    ------
+    DataError
+        The samples have no features (see `LogMel`), where `level` does not say that they have; or it has no mean where
+        one is wanted.
+    """
+
+    def __init__(
+        self,
+        log_mel: LogMel,
+        samples: NDArray[np.float32],
+        level: Level | None = None,
+        *,
+        with_mean: bool = False,
+        origin: int = 0,
+        complete: bool = True,
+    ) -> None:
+        self._log_mel, self._samples, self._origin = log_mel, torch.from_numpy(samples), origin
+        self._decibels: Tensor | None = None
+        # Up to the end, where the edge is padded, or as long as the window has samples.
+        known = len(samples) if complete else len(samples) - log_mel.config.win_length // 2
+        self.total = origin + 1 + max(-1, known // log_mel.config.hop_length)
+        self.frames = self.total // 2 * 2 if complete else self.total
+        self.level = level or self._measure(with_mean=with_mean)
+        if with_mean and not self.level.mean:
+            raise DataError("the level has no mean of the bands, without which this model hears; measure it with it")
+
+    def mel(self, first: int, last: int, log_mel: LogMel | None = None) -> Float[Tensor, "T M"]:
+        """Return the log-mel of the frames `first` to `last`, with zeros where the recording has none.
+
+        `log_mel` has the same parameters in another precision.
+        """
+        begin, end = max(first, 0), min(last, self.total)
+        return functional.pad(self._mel(begin, end, self.level, log_mel), (0, 0, begin - first, last - end))
+
+    def _mel(self, first: int, last: int, level: Level, log_mel: LogMel | None = None) -> Float[Tensor, "T M"]:
+        chosen = log_mel or self._log_mel
+        if self._decibels is None or log_mel:
+            place = first - self._origin, last - self._origin
+            decibels = chosen.decibels(self._samples, torch.tensor(level.peak), *place)
+        else:
+            decibels = self._decibels[first:last]
+        return chosen.normalise(decibels, torch.tensor(level.loudest).to(decibels))
+
+    def _measure(self, *, with_mean: bool) -> Level:
+        # First of all, because it refuses what has no features.
+        peak = self._log_mel.peak(self._samples)
+        blocks = (self._log_mel.decibels(self._samples, peak, *block) for block in _blocks(self.total))
+        if self.total <= KEPT:
+            self._decibels = torch.cat(list(blocks))
+            loudest = self._decibels.max()
+        else:
+            loudest = torch.stack([block.max() for block in blocks]).max()
+        level = Level(peak=peak.item(), loudest=loudest.item())
+        return replace(level, mean=self._mean(level)) if with_mean else level
+
+    def _mean(self, level: Level) -> tuple[float, ...]:
+        # In double precision, so that the blocks do not matter.
+        sums = [self._mel(*block, level).double().sum(0) for block in _blocks(self.frames)]
+        mean: list[float] = (torch.stack(sums).sum(0) / self.frames).tolist()
+        return tuple(mean)
+
+
+def _blocks(total: int) -> Iterator[tuple[int, int]]:
+    return ((first, min(first + BLOCK, total)) for first in range(0, total, BLOCK))
