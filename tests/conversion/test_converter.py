@@ -10,7 +10,7 @@ from corpus import voice
 from sqspeech import audio
 from sqspeech.checkpoint import TrainedModel
 from sqspeech.conversion import Converter, convert_all, pieces, plan
-from sqspeech.conversion.pieces import cut, join
+from sqspeech.conversion.pieces import cut, place
 from sqspeech.conversion.voices import find_voice
 from sqspeech.data.data_dir import Utterance
 from sqspeech.data.inputs import read_inputs
@@ -196,7 +196,8 @@ def test_pieces_cover_a_recording_and_are_cut_in_pauses():
 def test_pieces_are_joined_to_what_they_were_cut_from():
     samples = long_voice(63.3)
     out = np.full_like(samples, np.nan)
-    join(((piece, samples[piece.converted]) for piece in cut(samples, 16000, 320)), out, 16000)
+    for piece in cut(samples, 16000, 320):
+        place(piece, samples[piece.converted], out, 16000)
     np.testing.assert_allclose(out, samples, atol=1e-7)
 
 
