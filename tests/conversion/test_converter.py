@@ -10,12 +10,15 @@ from corpus import voice
 from sqspeech import audio
 from sqspeech.checkpoint import TrainedModel
 from sqspeech.conversion import Converter, convert_all, pieces, plan
+from sqspeech.conversion import converter as converter_module
+from sqspeech.conversion.converter import VOICES
 from sqspeech.conversion.pieces import cut, place
 from sqspeech.conversion.voices import find_voice
 from sqspeech.data.data_dir import Utterance
 from sqspeech.data.inputs import read_inputs
 from sqspeech.errors import DataError
 from sqspeech.evaluation.parallel import median_f0
+from sqspeech.excitation import Excitation, track_f0
 
 ANY = Utterance(utt_id="x", spk_id="x", path=Path("x.wav"))
 
@@ -39,6 +42,17 @@ class Noise:
         return torch.randn((len(mel) - 1) * 160, generator=generator) * mel.mean().abs()
 
 
+class Spoken(Noise):
+    """Noise that hears the excitation, too."""
+
+    needs_excitation = True
+
+    def __call__(self, mel: torch.Tensor, excitation: Excitation) -> torch.Tensor:
+        found = super().__call__(mel)
+        self.seen[-1] = (mel, excitation.f0)
+        return found
+
+
 @pytest.fixture(scope="module")
 def converter(trained) -> Converter:
     return Converter(trained, Noise())
@@ -53,6 +67,25 @@ def test_length_and_loudness_are_kept(converter, length, level):
     assert np.abs(converted).max() <= 0.999 + 1e-6
     if level < 1:
         assert np.sqrt(np.mean(converted**2)) == pytest.approx(np.sqrt(np.mean(source**2)), rel=1e-3)
+
+
+def test_many_voices_at_once_are_what_they_are_alone(trained, monkeypatch):
+    tracked = []
+    monkeypatch.setattr(converter_module, "track_f0", lambda *given: tracked.append(given) or track_f0(*given))
+    converter, source = Converter(trained, Spoken()), voice(150.0, 0)
+    names = [*trained.speakers, *(f"f1:1,m1:{weight}" for weight in range(1, 8))]
+    assert len(names) > VOICES
+    outs = [np.zeros_like(source) for _ in names]
+    converter.convert_into(outs, source, [find_voice(trained, name) for name in names])
+    assert len(tracked) == 1
+    mels, f0 = ([given[part] for given in converter.vocoder.seen] for part in range(2))
+    converter.vocoder.seen.clear()
+    for name, mel, own, out in zip(names, mels, f0, outs, strict=True):
+        alone, _ = converter.convert(source, 16000, to=name)
+        torch.testing.assert_close(mel, converter.vocoder.seen[-1][0], rtol=0, atol=1e-5)
+        np.testing.assert_array_equal(own, converter.vocoder.seen[-1][1])
+        np.testing.assert_allclose(out, alone, atol=1e-4)
+    assert not torch.allclose(mels[0], mels[-1], atol=1e-3)
 
 
 def test_another_rate_is_resampled(converter):
