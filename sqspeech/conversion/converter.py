@@ -15,6 +15,7 @@ from torch.nn import functional
 from sqspeech import audio
 from sqspeech.checkpoint import TrainedModel
 from sqspeech.conversion.pieces import Piece, cut, place
+from sqspeech.conversion.variance import Moments, Restorer
 from sqspeech.conversion.voices import Voice, find_voice
 from sqspeech.errors import DataError
 from sqspeech.excitation import (
@@ -144,9 +145,10 @@ class Converter:
         # Pieces begin at a code's first frame, so that they have the codes of the whole.
         pieces = cut(samples, self.sample_rate, 2 * features.hop_length)
         mels, excitations = self._mels(samples, pieces, peak), self._excitations(samples, pieces, voices, pitch, source)
+        restorers = self._restorers(samples, pieces, peak, voices)
         for piece, mel, own in zip(pieces, mels, excitations, strict=True):
-            for out, said, excitation in zip(outs, self._say(mel, voices), own, strict=True):
-                place(piece, self._speak(said, excitation, piece), out, self.sample_rate)
+            for out, said, restore, excitation in zip(outs, self._say(mel, voices), restorers, own, strict=True):
+                place(piece, self._speak(restore(said), excitation, piece), out, self.sample_rate)
                 advance((piece.end - piece.start) / self.sample_rate)
         for out in outs:
             _match_loudness(out, samples)
@@ -175,6 +177,21 @@ class Converter:
             # The codes describe neither the first frame nor the last one or two: their neighbours stand for them.
             missing = len(mel) - converted.shape[1] - 1
             yield from functional.pad(converted.mT, (1, missing), mode="replicate").mT
+
+    def _restorers(
+        self, samples: Samples, pieces: list[Piece], peak: Tensor, voices: Sequence[Voice] | None
+    ) -> Sequence[Callable[[Tensor], Tensor]]:
+        """Return what gives each voice's log-mel the variance that the source has over the whole recording."""
+        if voices is None:
+            return [lambda mel: mel]
+        hop = self.trained.config.features.hop_length
+        spoken, decoded = Moments(), [Moments() for _ in voices]
+        for piece, mel in zip(pieces, self._mels(samples, pieces, peak), strict=True):
+            own = slice((piece.start - piece.first) // hop, (piece.end - piece.first) // hop)
+            spoken.add(mel[own])
+            for moments, said in zip(decoded, self._say(mel, voices), strict=True):
+                moments.add(said[own])
+        return [Restorer(spoken, moments) for moments in decoded]
 
     def _excitations(
         self, samples: Samples, pieces: list[Piece], voices: Sequence[Voice] | None, pitch: str, source: str | None
