@@ -74,12 +74,20 @@ def measure_speed(checkpoint: Path, samples: list[Samples]) -> dict[str, float]:
         with torch.inference_mode():
             for each, own in zip(samples, pieces, strict=True):
                 peak = network.trained.log_mel.peak(torch.from_numpy(each))
-                list(network._mels(each, own, peak, voice))
+                for mel in network._mels(each, own, peak):
+                    list(network._say(mel, [voice]))
 
     found = {"rtf_network": cpu_seconds(through_the_network) / seconds}
     for name, converter in converters.items():
         elapsed = cpu_seconds(lambda c=converter: [c.convert(each, RATE, to=SPEAKERS[3]) for each in samples])
         found[f"rtf_{name}"] = elapsed / seconds
+    voices = [find_voice(network.trained, name) for name in SPEAKERS[:9]]
+
+    def to_nine_voices() -> None:
+        for each in samples:
+            network.convert_into([np.zeros_like(each) for _ in voices], each, voices)
+
+    found["rtf_world_nine_voices"] = cpu_seconds(to_nine_voices) / seconds
     return found
 
 

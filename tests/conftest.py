@@ -9,8 +9,8 @@ from hypothesis import settings
 from jaxtyping import install_import_hook
 
 TENSOR_MODULES = (
-    "features recording excitation quantizers models vocoders data.crops checkpoint units conversion "
-    "evaluation.parallel"
+    "features recording excitation quantizers models vocoders data.crops checkpoint units.extractor "
+    "units.stream conversion evaluation.parallel"
 )
 install_import_hook([f"sqspeech.{name}" for name in TENSOR_MODULES.split()], "beartype.beartype")
 torch.set_num_threads(1)

@@ -11,8 +11,8 @@ run_stage 2 "Features (train)" sqspeech features data/train "$dump/train" --conf
 run_stage 2 "Features (dev)" sqspeech features data/dev "$dump/dev" --config "$conf" --jobs "$jobs"
 run_stage 3 "Training" sqspeech train "$dump" "$exp" --config "$conf" --device "$device"
 run_stage 4 "Units" sqspeech units "$exp/best.ckpt" data/test -o "$exp/units" --device "$device"
-run_stage 5 "Conversion" sqspeech convert "$exp/best.ckpt" data/test --to source --to f1 --to m1 \
-  -o "$exp/conversion" --device "$device"
+run_stage 5 "Conversion" sqspeech convert "$exp/best.ckpt" data/test --to source --to all -o "$exp/conversion" \
+  --device "$device"
 run_stage 6 "Evaluation" sqspeech evaluate "$exp/best.ckpt" data/test -o "$exp/metrics.json" \
   --item data/test/phones.item --parallel --device "$device"
 run_stage 7 "Report" sqspeech report "$exp" -o "$exp/report.html"

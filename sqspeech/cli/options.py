@@ -1,5 +1,7 @@
 """Arguments and options that commands share, and what they stand for."""
 
+import os
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -58,12 +60,14 @@ def find_device(name: str) -> "torch.device":
 @contextmanager
 def open_inputs(inputs: Sequence[Path]) -> "Iterator[list[Utterance]]":
     """Yield the utterances of the inputs; `-` is a recording on standard input."""
+    from sqspeech.atomic import atomic_path
     from sqspeech.data.inputs import read_inputs
 
     with TemporaryDirectory(prefix="sqspeech-") as folder:
         stdin = Path(folder) / "stdin"
         if STANDARD in inputs:
-            stdin.write_bytes(sys.stdin.buffer.read())
+            with atomic_path(stdin) as temporary, temporary.open("wb") as file:
+                shutil.copyfileobj(sys.stdin.buffer, file)
         yield read_inputs([stdin if path == STANDARD else path for path in inputs])
 
 
@@ -76,5 +80,17 @@ def open_output(output: Path) -> Iterator[Path]:
     with TemporaryDirectory(prefix="sqspeech-") as folder:
         yield Path(folder)
         for path in Path(folder).glob("*.wav"):
-            sys.stdout.buffer.write(path.read_bytes())
-            sys.stdout.buffer.flush()
+            _to_standard_output(path)
+
+
+def _to_standard_output(path: Path) -> None:
+    try:
+        with path.open("rb") as file:
+            shutil.copyfileobj(file, sys.stdout.buffer)
+        sys.stdout.buffer.flush()
+    except OSError as error:
+        # What is left in the buffer would fail once more, with a traceback, when the interpreter ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SqspeechError(
+            f"-o -: cannot write ({error.strerror}); free some space or see why the reader of the pipe ended"
+        ) from None

@@ -1,7 +1,8 @@
 """Samples in another speaker's voice."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import batched
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ from torch.nn import functional
 
 from sqspeech import audio
 from sqspeech.checkpoint import TrainedModel
-from sqspeech.conversion.pieces import Piece, cut, join
+from sqspeech.conversion.pieces import Piece, cut, place
+from sqspeech.conversion.variance import Moments, Restorer
 from sqspeech.conversion.voices import Voice, find_voice
 from sqspeech.errors import DataError
 from sqspeech.excitation import (
@@ -36,6 +38,8 @@ type F0 = NDArray[np.float64]
 # Blocks in which a long recording is gone through.
 BLOCK = 2**20
 PEAK = 0.999
+# Voices that are decoded at once: more hardly gain time, and take memory.
+VOICES = 8
 
 
 class Converter:
@@ -109,50 +113,47 @@ class Converter:
         if sample_rate != self.sample_rate:
             samples = audio.resample(samples, sample_rate, self.sample_rate)
         out = np.zeros(len(samples), np.float32)
-        self.convert_into(out, samples, find_voice(self.trained, to), pitch=pitch, source=source)
+        self.convert_into([out], samples, [find_voice(self.trained, to)], pitch=pitch, source=source)
         return out, self.sample_rate
 
     def copy(self, samples: Float[np.ndarray, " N"]) -> Samples:
         """Return what the vocoder alone makes of samples at the model's rate: their own log-mel and pitch."""
         out = np.zeros(len(samples), np.float32)
-        self.convert_into(out, samples, None, pitch="keep")
+        self.convert_into([out], samples, None, pitch="keep")
         return out
 
     @torch.inference_mode()
     def convert_into(
         self,
-        out: Samples,
+        outs: Sequence[Samples],
         samples: Samples,
-        voice: Voice | None,
+        voices: Sequence[Voice] | None,
         *,
         pitch: str = "target",
         source: str | None = None,
         advance: Callable[[float], None] = lambda seconds: None,
     ) -> None:
-        """Convert samples at the model's rate into `out` of the same shape; see `convert`, and `copy` for no voice.
+        """Convert samples at the model's rate to voices; see `convert`, and `copy` where `voices` is None.
 
-        Both may be mapped from files: beside them, the memory that is taken hardly grows with the length. `advance` is
-        told of each piece that is done how long it was.
+        Each of `outs` has the shape of the samples and takes what the voice of the same place says. The recording is
+        analysed once for all of them. All arrays may be mapped from files: beside them, the memory that is taken hardly
+        grows with the length. `advance` is told of each piece that is done in a voice how long it was.
         """
         features = self.trained.config.features
         # First of all, because it refuses what has no features.
         peak = self.trained.log_mel.peak(torch.from_numpy(samples)).to(self.trained.device)
         # Pieces begin at a code's first frame, so that they have the codes of the whole.
         pieces = cut(samples, self.sample_rate, 2 * features.hop_length)
-        excitations = self._excitations(samples, pieces, voice, pitch, source)
-        mels = self._mels(samples, pieces, peak, voice)
-
-        def spoken() -> Iterator[tuple[Piece, Samples]]:
-            for piece, mel, excitation in zip(pieces, mels, excitations, strict=True):
-                yield piece, self._speak(mel, excitation, piece)
+        mels, excitations = self._mels(samples, pieces, peak), self._excitations(samples, pieces, voices, pitch, source)
+        restorers = self._restorers(samples, pieces, peak, voices)
+        for piece, mel, own in zip(pieces, mels, excitations, strict=True):
+            for out, said, restore, excitation in zip(outs, self._say(mel, voices), restorers, own, strict=True):
+                place(piece, self._speak(restore(said), excitation, piece), out, self.sample_rate)
                 advance((piece.end - piece.start) / self.sample_rate)
+        for out in outs:
+            _match_loudness(out, samples)
 
-        join(spoken(), out, self.sample_rate)
-        _match_loudness(out, samples)
-
-    def _mels(
-        self, samples: Samples, pieces: list[Piece], peak: Tensor, voice: Voice | None
-    ) -> Iterator[Float[Tensor, "T M"]]:
+    def _mels(self, samples: Samples, pieces: list[Piece], peak: Tensor) -> Iterator[Float[Tensor, "T M"]]:
         log_mel, device = self.trained.log_mel, self.trained.device
 
         def decibels(piece: Piece) -> Tensor:
@@ -160,35 +161,56 @@ class Converter:
             return found
 
         loudest = torch.stack([decibels(piece).max() for piece in pieces]).max()
-        for piece in pieces:
-            mel = log_mel.normalise(decibels(piece), loudest)
-            yield self._convert_mel(mel.unsqueeze(0), voice) if voice else mel
+        return (log_mel.normalise(decibels(piece), loudest) for piece in pieces)
 
-    def _convert_mel(self, mel: Float[Tensor, "1 T M"], voice: Voice) -> Float[Tensor, "T M"]:
+    def _say(self, mel: Float[Tensor, "T M"], voices: Sequence[Voice] | None) -> Iterator[Float[Tensor, "T M"]]:
+        """Yield the log-mel in each voice."""
+        if voices is None:
+            yield mel
+            return
+        if len(mel) < 4:
+            raise DataError(f"{len(mel)} frames are too short for one code; at least 4 are needed")
         model = self.trained.model
-        if mel.shape[1] < 4:
-            raise DataError(f"{mel.shape[1]} frames are too short for one code; at least 4 are needed")
-        converted: Tensor = model.decoder.speak(model.quantize(mel).z, voice.embedding)
-        # The codes describe neither the first frame nor the last one or two: their neighbours stand for them.
-        missing = mel.shape[1] - converted.shape[1] - 1
-        return functional.pad(converted.transpose(1, 2), (1, missing), mode="replicate")[0].T
+        z = model.quantize(mel.unsqueeze(0)).z
+        for some in batched(voices, VOICES):
+            converted = model.decoder.speak(z.expand(len(some), -1, -1), torch.cat([voice.embedding for voice in some]))
+            # The codes describe neither the first frame nor the last one or two: their neighbours stand for them.
+            missing = len(mel) - converted.shape[1] - 1
+            yield from functional.pad(converted.mT, (1, missing), mode="replicate").mT
+
+    def _restorers(
+        self, samples: Samples, pieces: list[Piece], peak: Tensor, voices: Sequence[Voice] | None
+    ) -> Sequence[Callable[[Tensor], Tensor]]:
+        """Return what gives each voice's log-mel the variance that the source has over the whole recording."""
+        if voices is None:
+            return [lambda mel: mel]
+        hop = self.trained.config.features.hop_length
+        spoken, decoded = Moments(), [Moments() for _ in voices]
+        for piece, mel in zip(pieces, self._mels(samples, pieces, peak), strict=True):
+            own = slice((piece.start - piece.first) // hop, (piece.end - piece.first) // hop)
+            spoken.add(mel[own])
+            for moments, said in zip(decoded, self._say(mel, voices), strict=True):
+                moments.add(said[own])
+        return [Restorer(spoken, moments) for moments in decoded]
 
     def _excitations(
-        self, samples: Samples, pieces: list[Piece], voice: Voice | None, pitch: str, source: str | None
-    ) -> Iterator[Excitation | None]:
-        move = _mover(pitch)
+        self, samples: Samples, pieces: list[Piece], voices: Sequence[Voice] | None, pitch: str, source: str | None
+    ) -> Iterator[list[Excitation | None]]:
+        """Yield, for each piece, that of each voice."""
+        move, speakers = _mover(pitch), voices if voices is not None else (None,)
         if not self.vocoder.needs_excitation:
-            return (None for _ in pieces)
+            return ([None] * len(speakers) for _ in pieces)
         rate, hop = self.sample_rate, self.trained.config.features.hop_length
         quick = [quick_f0(samples[piece.converted], rate, hop) for piece in pieces]
         limits = f0_range(np.concatenate(quick))
         own = self.trained.pitch.get(source or "") or speaker_pitch(quick)
 
-        def excitation(part: Samples) -> Excitation:
+        def excitations(part: Samples) -> list[Excitation | None]:
             f0 = track_f0(part, rate, hop, limits)
-            return Excitation(f0=move(f0, own, voice), aperiodicity=aperiodicity(part, f0, rate, hop))
+            noise = aperiodicity(part, f0, rate, hop)
+            return [Excitation(f0=move(f0, own, voice), aperiodicity=noise) for voice in speakers]
 
-        return (excitation(samples[piece.converted]) for piece in pieces)
+        return (excitations(samples[piece.converted]) for piece in pieces)
 
     def _speak(self, mel: Tensor, excitation: Excitation | None, piece: Piece) -> Samples:
         spoken: Samples = self.vocoder(mel, excitation).cpu().numpy()

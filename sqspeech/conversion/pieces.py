@@ -1,6 +1,5 @@
 """Long recordings in pieces that can be converted one by one and joined unheard."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,16 +47,17 @@ def cut(samples: Samples, sample_rate: int, unit: int) -> list[Piece]:
     ]
 
 
-def join(pieces: Iterator[tuple[Piece, Samples]], out: Samples, sample_rate: int) -> None:
-    """Write converted pieces, each of `last` - `first` samples, into the recording `out`, blending neighbours."""
+def place(piece: Piece, samples: Samples, out: Samples, sample_rate: int) -> None:
+    """Write a converted piece, `last` - `first` samples, into the recording `out`, blended with the one before it.
+
+    The pieces of a recording come in their order.
+    """
     half = round(BLEND * sample_rate / 2)
-    ramp = np.linspace(0, 1, 2 * half, dtype=np.float32)
     done = 0
-    for piece, samples in pieces:
-        if piece.start:
-            blended = slice(piece.start - half, piece.start + half)
-            own = samples[blended.start - piece.first : blended.stop - piece.first]
-            out[blended] += ramp * (own - out[blended])
-            done = blended.stop
-        end = min(piece.last, piece.end + half)
-        out[done:end] = samples[done - piece.first : end - piece.first]
+    if piece.start:
+        blended = slice(piece.start - half, piece.start + half)
+        own = samples[blended.start - piece.first : blended.stop - piece.first]
+        out[blended] += np.linspace(0, 1, 2 * half, dtype=np.float32) * (own - out[blended])
+        done = blended.stop
+    end = min(piece.last, piece.end + half)
+    out[done:end] = samples[done - piece.first : end - piece.first]

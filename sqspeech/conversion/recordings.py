@@ -73,10 +73,11 @@ def convert_all(
             utterance = job.utterance
             with failures.skipping(utterance.utt_id), _samples(utterance, converter.sample_rate, output) as samples:
                 own = {SOURCE: find_voice(converter.trained, utterance.spk_id)} if SOURCE in job.targets else {}
-                for target in job.targets:
-                    path = output / f"{utterance.utt_id}-to-{re.sub(r'[^\w.+-]', '_', target)}.wav"
-                    voice = (voices | own)[target]
-                    _convert(converter, utterance, samples, voice, path, pitch, partial(bar.advance, task))
+                spoken = {target: (voices | own)[target] for target in job.targets}
+                paths = [output / _file_name(utterance, target) for target in spoken]
+                pairs = list(zip(paths, spoken.values(), strict=True))
+                _convert(converter, utterance, samples, pairs, pitch, partial(bar.advance, task))
+                for target, (path, voice) in zip(spoken, pairs, strict=True):
                     lost = pitch == "target" and converter.vocoder.needs_excitation and voice.pitch is None
                     rows.append(_row(utterance, target, path, "pitch kept: the target's is not known" if lost else ""))
     if rows:
@@ -99,26 +100,40 @@ def _convert(
     converter: Converter,
     utterance: Utterance,
     samples: Samples,
-    voice: Voice,
-    path: Path,
+    pairs: Sequence[tuple[Path, Voice]],
     pitch: str,
     advance: Callable[[float], None],
 ) -> None:
-    if path.exists() and path.samefile(utterance.path):
-        raise DataError(f"{path}: is the recording that is to be converted; choose another folder")
-    with _room_for(samples, path.parent, converter.sample_rate) as out:
-        converter.convert_into(out, samples, voice, pitch=pitch, source=utterance.spk_id, advance=advance)
-        audio.write(path, out, converter.sample_rate)
+    paths, voices = zip(*pairs, strict=True)
+    for path in paths:
+        if path.exists() and path.samefile(utterance.path):
+            raise DataError(f"{path}: is the recording that is to be converted; choose another folder")
+    with _room_for(len(paths), samples, paths[0].parent, converter.sample_rate) as outs:
+        converter.convert_into(outs, samples, voices, pitch=pitch, source=utterance.spk_id, advance=advance)
+        for path, out in zip(paths, outs, strict=True):
+            audio.write(path, out, converter.sample_rate)
 
 
 @contextmanager
-def _room_for(samples: Samples, output: Path, sample_rate: int) -> Iterator[Samples]:
-    """Yield an array of the shape of the samples, on disk where they are long."""
-    if len(samples) <= LONG * sample_rate:
-        yield np.zeros_like(samples)
+def _room_for(count: int, samples: Samples, output: Path, sample_rate: int) -> Iterator[Sequence[Samples]]:
+    """Yield arrays of the shape of the samples, on disk where they are long in all."""
+    if count * len(samples) <= LONG * sample_rate:
+        yield [np.zeros_like(samples) for _ in range(count)]
         return
     with scratch_folder(output) as folder:
-        yield np.memmap(folder / "out", np.float32, "w+", shape=samples.shape)
+        yield [_zeros_on_disk(folder / str(number), len(samples)) for number in range(count)]
+
+
+def _zeros_on_disk(path: Path, length: int) -> Samples:
+    # Written out: where the disk is full, that is an error, and writing to a mapped hole the end of the process.
+    with path.open("wb") as file:
+        for start in range(0, length, audio.BLOCK):
+            file.write(bytes(4 * min(audio.BLOCK, length - start)))
+    return np.memmap(path, np.float32, "r+")
+
+
+def _file_name(utterance: Utterance, target: str) -> str:
+    return f"{utterance.utt_id}-to-{re.sub(r'[^\w.+-]', '_', target)}.wav"
 
 
 def _seconds(job: Job) -> float:

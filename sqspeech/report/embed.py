@@ -13,8 +13,8 @@ def data_uri(media_type: str, content: bytes) -> str:
     return f"data:{media_type};base64,{base64.b64encode(content).decode('ascii')}"
 
 
-def wav_uri(samples: NDArray[np.float32], sample_rate: int) -> str:
-    """Return (N,) samples in [-1, 1] as the data: URI of a 16-bit wav."""
+def flac_uri(samples: NDArray[np.float32], sample_rate: int) -> str:
+    """Return (N,) samples in [-1, 1] as the data: URI of a 16-bit FLAC: half a wav, and nothing is lost."""
     buffer = io.BytesIO()
-    soundfile.write(buffer, samples, sample_rate, format="WAV", subtype="PCM_16")
-    return data_uri("audio/wav", buffer.getvalue())
+    soundfile.write(buffer, samples, sample_rate, format="FLAC", subtype="PCM_16")
+    return data_uri("audio/flac", buffer.getvalue())

@@ -1,7 +1,7 @@
-"""The utterances to listen to: source, reconstruction and conversions, with their spectrograms."""
+"""A grid to listen to: a row for each of a few recordings, a column for each voice, with their spectrograms."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,10 +15,12 @@ from sqspeech.features import LogMel, LogMelConfig
 
 COLUMNS = ("utt_id", "speaker", "source", "start", "end", "target", "output")
 RECONSTRUCTION = "source"
-# These keep the page below about 15 MB.
-MOST_UTTERANCES = 4
-MOST_CONVERSIONS = 4
+# These keep the page readable and below about 20 MB. A cell is cut after `LONGEST` seconds, or sooner where all of them
+# together would have more than `MOST_SAMPLES`.
+MOST_SOURCES = 6
+MOST_TARGETS = 12
 LONGEST = 10.0
+MOST_SAMPLES = 6_400_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,40 +39,67 @@ class Cell:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Listening:
-    """An utterance as it was spoken, reconstructed and converted; `omitted` conversions are not shown."""
+class Row:
+    """A recording as it was spoken, reconstructed, and in the voice of each column; None where that was not made."""
 
     utt_id: str
     source: Cell
     reconstruction: Cell | None
-    conversions: list[Cell]
-    omitted: int
+    conversions: list[Cell | None]
 
     @property
     def cells(self) -> list[Cell]:
         """Everything that there is to hear."""
-        return [self.source, *([self.reconstruction] if self.reconstruction else []), *self.conversions]
+        return [cell for cell in (self.source, self.reconstruction, *self.conversions) if cell]
 
 
-def read_listening(manifest: Path, config: LogMelConfig) -> list[Listening]:
-    """Read a few utterances of a conversion manifest, spread over it; none where there is no manifest.
+@dataclass(frozen=True, kw_only=True)
+class Listening:
+    """What is shown of a manifest: `rows` of its `n_utterances`, `targets` (the columns) of its `n_targets`.
 
-    All audio is at the sample rate of `config`, so that source and conversion are heard in the same band, and
-    a sound is cut after `LONGEST` seconds.
+    No sound lasts more than `longest` seconds.
+    """
+
+    targets: list[str]
+    rows: list[Row]
+    longest: float
+    n_utterances: int
+    n_targets: int
+
+
+def read_listening(manifest: Path, config: LogMelConfig) -> Listening | None:
+    """Read a grid of recordings and voices of a conversion manifest, both spread over it; None without a manifest.
+
+    All audio is at the sample rate of `config`, so that source and conversion are heard in the same band.
 
     Raises
     ------
     DataError
         The manifest is malformed, or a recording cannot be read or is too short.
     """
-    entries: dict[str, list[dict[str, str]]] = {}
+    utterances: dict[str, list[dict[str, str]]] = {}
     for entry in _read_manifest(manifest):
-        entries.setdefault(entry["utt_id"], []).append(entry)
-    log_mel = LogMel(config)
-    return [
-        _listening(utt_id, entries[utt_id], manifest.parent, log_mel)
-        for utt_id in _spread(list(entries), MOST_UTTERANCES)
-    ]
+        utterances.setdefault(entry["utt_id"], []).append(entry)
+    if not utterances:
+        return None
+    shown = _spread(list(utterances), MOST_SOURCES)
+    # Columns are of the rows that are shown: where a list paired them, other utterances have other targets.
+    ours, all_targets = _targets(utterances[utt_id] for utt_id in shown), _targets(utterances.values())
+    targets = _spread(ours, MOST_TARGETS)
+    longest = min(LONGEST, MOST_SAMPLES / config.sample_rate / (len(shown) * (len(targets) + 2)))
+    reader = _Reader(LogMel(config), manifest.parent, longest)
+    return Listening(
+        targets=targets,
+        rows=[reader.row(utterances[utt_id], targets) for utt_id in shown],
+        longest=longest,
+        n_utterances=len(utterances),
+        n_targets=len(all_targets),
+    )
+
+
+def _targets(utterances: Iterable[list[dict[str, str]]]) -> list[str]:
+    """Return all voices but the utterance's own, in the order of the manifest."""
+    return list(dict.fromkeys(e["target"] for entries in utterances for e in entries if e["target"] != RECONSTRUCTION))
 
 
 def _read_manifest(path: Path) -> list[dict[str, str]]:
@@ -91,19 +120,36 @@ def _spread[T](items: Sequence[T], count: int) -> list[T]:
     return [items[pick] for pick in picks]
 
 
-def _listening(utt_id: str, entries: list[dict[str, str]], folder: Path, log_mel: LogMel) -> Listening:
-    speaker = entries[0]["speaker"]
-    outputs = {entry["target"]: folder / entry["output"] for entry in entries}
-    reconstruction = outputs.pop(RECONSTRUCTION, None)
-    shown = _spread(sorted(outputs), MOST_CONVERSIONS)
-    start, end = (_seconds(utt_id, entries[0][name]) for name in ("start", "end"))
-    return Listening(
-        utt_id=utt_id,
-        source=_cell(speaker, Path(entries[0]["source"]), log_mel, start or 0.0, end),
-        reconstruction=_cell(speaker, reconstruction, log_mel) if reconstruction else None,
-        conversions=[_cell(target, outputs[target], log_mel) for target in shown],
-        omitted=len(outputs) - len(shown),
-    )
+class _Reader:
+    def __init__(self, log_mel: LogMel, folder: Path, longest: float) -> None:
+        self.log_mel, self.folder, self.longest = log_mel, folder, longest
+
+    def row(self, entries: list[dict[str, str]], targets: list[str]) -> Row:
+        first = entries[0]
+        utt_id, speaker = first["utt_id"], first["speaker"]
+        start, end = (_seconds(utt_id, first[name]) for name in ("start", "end"))
+        outputs = {entry["target"]: self.folder / entry["output"] for entry in entries}
+
+        def converted(target: str, voice: str) -> Cell | None:
+            return self.cell(voice, outputs[target]) if target in outputs else None
+
+        return Row(
+            utt_id=utt_id,
+            source=self.cell(speaker, Path(first["source"]), start or 0.0, end),
+            reconstruction=converted(RECONSTRUCTION, speaker),
+            conversions=[converted(target, target) for target in targets],
+        )
+
+    def cell(self, speaker: str, path: Path, start: float = 0.0, end: float | None = None) -> Cell:
+        last = start + self.longest
+        config = self.log_mel.config
+        samples, _ = audio.read(path, config.sample_rate, start, last if end is None else min(end, last))
+        try:
+            mel: NDArray[np.float32] = self.log_mel(torch.from_numpy(samples)).numpy()
+        except DataError as error:
+            raise DataError(f"{path}: {error}") from None
+        decibels = (mel - 1) * np.float32(config.top_db)
+        return Cell(speaker=speaker, samples=samples, sample_rate=config.sample_rate, decibels=decibels)
 
 
 def _seconds(utt_id: str, text: str) -> float | None:
@@ -111,15 +157,3 @@ def _seconds(utt_id: str, text: str) -> float | None:
         return float(text) if text else None
     except ValueError:
         raise DataError(f"manifest.tsv: {utt_id} has the time {text!r}, which is no number") from None
-
-
-def _cell(speaker: str, path: Path, log_mel: LogMel, start: float = 0.0, end: float | None = None) -> Cell:
-    longest = start + LONGEST
-    rate = log_mel.config.sample_rate
-    samples, _ = audio.read(path, rate, start, longest if end is None else min(end, longest))
-    try:
-        mel: NDArray[np.float32] = log_mel(torch.from_numpy(samples)).numpy()
-    except DataError as error:
-        raise DataError(f"{path}: {error}") from None
-    decibels = (mel - 1) * np.float32(log_mel.config.top_db)
-    return Cell(speaker=speaker, samples=samples, sample_rate=rate, decibels=decibels)

@@ -12,10 +12,10 @@ import torch
 
 from sqspeech import __version__
 from sqspeech.atomic import write_text
-from sqspeech.report.embed import wav_uri
+from sqspeech.report.embed import flac_uri
 from sqspeech.report.experiment import Curves, read_experiment
 from sqspeech.report.key_figures import key_figures, other_figures
-from sqspeech.report.listening import LONGEST, Cell, Listening, read_listening
+from sqspeech.report.listening import Cell, Listening, Row, read_listening
 from sqspeech.report.plots import (
     PANELS,
     Panel,
@@ -46,9 +46,9 @@ class CellView(NamedTuple):
 
 
 class RowView(NamedTuple):
-    """A row of the listening table; a missing reconstruction is an empty cell."""
+    """A row of the listening table; None is an empty cell."""
 
-    utterance: Listening
+    utt_id: str
     cells: list[CellView | None]
 
 
@@ -56,9 +56,9 @@ class RowView(NamedTuple):
 class ListeningView:
     """The listening table; all spectrograms share the scale of `bar`."""
 
+    shown: Listening
     rows: list[RowView]
     bar: Picture
-    columns: int
 
 
 def write_report(exp: Path, output: Path) -> str:
@@ -82,15 +82,14 @@ def write_report(exp: Path, output: Path) -> str:
         The page cannot be written.
     """
     experiment = read_experiment(exp)
-    utterances = read_listening(exp / "conversion" / "manifest.tsv", experiment.features)
+    listening = read_listening(exp / "conversion" / "manifest.tsv", experiment.features)
     page = _template().render(
         experiment=experiment,
         figures=key_figures(experiment.metrics),
         others=other_figures(experiment.metrics),
         panels=list(_panels(experiment.curves)),
         usage=_usage(experiment.metrics),
-        listening=_listening_view(utterances) if utterances else None,
-        longest=LONGEST,
+        listening=_listening_view(listening) if listening else None,
         versions={"sqspeech": __version__, "torch": torch.__version__, "Python": platform.python_version()},
     )
     write_text(output, page)
@@ -124,26 +123,24 @@ def _usage(metrics: dict[str, object]) -> Picture | None:
     return usage_picture(usage) if isinstance(usage, list) and usage else None
 
 
-def _listening_view(utterances: list[Listening]) -> ListeningView:
-    spectrograms = [cell.decibels for utterance in utterances for cell in utterance.cells]
+def _listening_view(shown: Listening) -> ListeningView:
+    spectrograms = [cell.decibels for row in shown.rows for cell in row.cells]
     low = min(float(spectrogram.min()) for spectrogram in spectrograms)
     high = max(float(spectrogram.max()) for spectrogram in spectrograms)
     return ListeningView(
-        rows=[RowView(utterance, _row(utterance, low, high)) for utterance in utterances],
-        bar=colour_bar(low, high),
-        columns=max(len(utterance.conversions) for utterance in utterances),
+        shown=shown, rows=[RowView(row.utt_id, _cells(row, low, high)) for row in shown.rows], bar=colour_bar(low, high)
     )
 
 
-def _row(utterance: Listening, low: float, high: float) -> list[CellView | None]:
+def _cells(row: Row, low: float, high: float) -> list[CellView | None]:
     def view(cell: Cell | None, role: str) -> CellView | None:
         if cell is None:
             return None
-        audio = wav_uri(cell.samples, cell.sample_rate)
+        audio = flac_uri(cell.samples, cell.sample_rate)
         return CellView(cell, role, audio, spectrogram_png(cell.decibels, low, high))
 
     return [
-        view(utterance.source, "source"),
-        view(utterance.reconstruction, "reconstruction"),
-        *(view(cell, "conversion") for cell in utterance.conversions),
+        view(row.source, "source"),
+        view(row.reconstruction, "reconstruction"),
+        *(view(cell, "conversion") for cell in row.conversions),
     ]

@@ -41,4 +41,6 @@ def test_the_command_writes_its_figures(benchmark, tmp_path, monkeypatch):
     figures = json.loads((tmp_path / "f.json").read_text())
     assert 0 < figures["rtf_network"] < figures["rtf_world"]
     assert figures["rtf_griffin_lim"] > figures["rtf_network"]
+    # The recording is analysed once for all voices.
+    assert figures["rtf_world"] < figures["rtf_world_nine_voices"] < 7 * figures["rtf_world"]
     assert figures["megabytes_0.1_minutes"] >= 0

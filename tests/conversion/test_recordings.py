@@ -2,6 +2,7 @@
 
 import csv
 import json
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,7 @@ from sqspeech.checkpoint import TrainedModel
 from sqspeech.conversion import Converter, Job, convert_all, plan, recordings
 from sqspeech.data.data_dir import DataDir, Utterance
 from sqspeech.data.inputs import read_inputs
-from sqspeech.errors import DataError
+from sqspeech.errors import DataError, SqspeechError
 from sqspeech.vocoders.griffin_lim import GriffinLim
 
 ANY = Utterance(utt_id="x", spk_id="x", path=Path("x.wav"))
@@ -144,9 +145,10 @@ def test_the_recording_itself_is_not_overwritten(converter, tmp_path):
 def test_a_bad_recording_among_good_ones_is_reported_and_leaves_nothing(converter, tmp_path):
     for name, samples in (("good", voice(120.0, 0)), ("short", np.zeros(900, np.float32)), ("fine", voice(200.0, 1))):
         soundfile.write(tmp_path / f"{name}.wav", samples, 16000)
+    (tmp_path / "torn.wav").write_bytes((tmp_path / "good.wav").read_bytes()[:3000])
     utterances = read_inputs([tmp_path])
     count, failures = convert_all(converter, plan(utterances, ["f1"], None, []), tmp_path / "out")
-    assert (count, list(failures.reasons)) == (2, ["short"])
+    assert (count, list(failures.reasons)) == (2, ["short", "torn"])
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         "good-to-f1.wav", "fine-to-f1.wav", "manifest.tsv", "manifest.json",
     }  # fmt: skip
@@ -159,6 +161,42 @@ def test_mixtures_have_names_that_files_may_have_and_channels_are_noted(converte
     assert entry["output"] == "a-to-f1_1_m1_2.wav"
     assert entry["note"] == "2 channels mixed down"
     assert (tmp_path / "out" / entry["output"]).exists()
+
+
+def no_more_than(limit: int) -> None:
+    """Let this process write no larger file: what is left of a disk."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "limit"), [(0.5, 100_000), (2.0, 100_000), (600.0, 50_000)], ids=["source", "voices", "wav"]
+)
+def test_a_disk_that_is_full_leaves_nothing(converter, tmp_path, monkeypatch, seconds, limit):
+    """A recording of two seconds, of which what is on disk takes four bytes a sample, and the result two."""
+    monkeypatch.setattr(recordings, "LONG", seconds)
+    soundfile.write(tmp_path / "a.wav", voice(120.0, 0, 2.0), 16000)
+    jobs = plan(read_inputs([tmp_path / "a.wav"]), ["f1", "m1"], None, [])
+    no_more_than(limit)
+    try:
+        with pytest.raises(SqspeechError, match=r"cannot write \(File too large\); free some space"):
+            convert_all(converter, jobs, tmp_path / "out")
+    finally:
+        no_more_than(resource.RLIM_INFINITY)
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_an_interruption_leaves_nothing(converter, tmp_path, monkeypatch):
+    monkeypatch.setattr(recordings, "LONG", 1.0)
+    soundfile.write(tmp_path / "a.wav", voice(120.0, 0, 2.0), 16000)
+
+    def interrupted(*_: object) -> None:
+        assert list((tmp_path / "out").iterdir()), "it is under way"
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Converter, "_speak", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        convert_all(converter, plan(read_inputs([tmp_path / "a.wav"]), ["f1"], None, []), tmp_path / "out")
+    assert not list((tmp_path / "out").iterdir())
 
 
 def test_what_stays_on_disk_is_converted_alike(converter, tmp_path, monkeypatch):
@@ -198,6 +236,16 @@ def test_hostile_recordings_are_converted(experiment, tmp_path, kind, vocoder):
     assert converted_rate == 16000
     assert len(converted) == pytest.approx(len(samples) * 16000 / rate, abs=1)
     assert np.square(converted).mean() <= 1.1 * np.square(samples).mean() + 1e-9
+
+
+def test_a_standard_output_that_is_full_is_one_line(experiment, tmp_path):
+    soundfile.write(tmp_path / "a.wav", voice(120.0, 0), 16000)
+    command = [sys.executable, "-m", "sqspeech.cli", "convert", experiment.checkpoint, "a.wav", "--to", "f1", "-o", "-"]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(command, cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True, timeout=300)
+    assert done.returncode == 1
+    (line,) = [line for line in done.stderr.splitlines() if not line.startswith("converting")]
+    assert line.startswith("error: -o -: cannot write (No space left on device)")
 
 
 def test_standard_input_becomes_standard_output(experiment, tmp_path):

@@ -178,7 +178,7 @@ sqspeech train dump/demo exp/demo --config conf/demo.yaml --device auto
 # stage 4: Units
 sqspeech units exp/demo/best.ckpt data/test -o exp/demo/units --device auto
 # stage 5: Conversion
-sqspeech convert exp/demo/best.ckpt data/test --to source --to f1 --to m1 -o exp/demo/conversion --device auto
+sqspeech convert exp/demo/best.ckpt data/test --to source --to all -o exp/demo/conversion --device auto
 # stage 6: Evaluation
 sqspeech evaluate exp/demo/best.ckpt data/test -o exp/demo/metrics.json --item data/test/phones.item \
 --parallel --device auto

@@ -17,7 +17,7 @@ from sqspeech.errors import ConfigError, DataError, SqspeechError
 from sqspeech.features import LogMelConfig
 from sqspeech.report import write_report
 from sqspeech.report.experiment import read_experiment
-from sqspeech.report.listening import LONGEST, MOST_CONVERSIONS, read_listening
+from sqspeech.report.listening import LONGEST, MOST_SAMPLES, MOST_SOURCES, MOST_TARGETS, read_listening
 from sqspeech.report.plots import PANELS, panel_picture
 
 VOID = {"meta", "link", "img", "source", "br"}
@@ -96,7 +96,7 @@ def test_every_cell_has_a_player_with_the_samples_of_its_wav(reported, page):
     ]
     assert len(players) == len(expected)
     for player, samples in zip(players, expected, strict=True):
-        heard, rate = soundfile.read(io.BytesIO(decode(player["src"], "audio/wav")), dtype="float32")
+        heard, rate = soundfile.read(io.BytesIO(decode(player["src"], "audio/flac")), dtype="float32")
         assert rate == 16000
         assert np.array_equal(heard, samples)
         assert "controls" in player
@@ -211,21 +211,60 @@ def test_an_absent_part_names_the_stage_that_makes_it(experiment, page):
         assert stage not in page.text("section", id=section)
 
 
-def test_utterances_are_spread_over_the_speakers_and_conversions_are_limited(tmp_path):
-    noise(tmp_path / "long.wav", LONGEST + 1)
-    noise(tmp_path / "short.wav", 0.2)
+def manifest(folder: Path, pairs: list[tuple[str, str]], seconds: float) -> Path:
+    """A manifest of utterances, each named by its speaker and a number, and their targets."""
+    noise(folder / "long.wav", seconds)
+    noise(folder / "short.wav", 0.2)
     rows = ["utt_id\tspeaker\tsource\tstart\tend\ttarget\toutput"]
-    for speaker in "abcdefgh":
-        for number in range(3):
-            for target in "source", *"abcdefgh":
-                rows.append(f"{speaker}-{number}\t{speaker}\t{tmp_path / 'long.wav'}\t0.5\t\t{target}\tshort.wav")
-    (tmp_path / "manifest.tsv").write_text("\n".join(rows) + "\n")
-    listening = read_listening(tmp_path / "manifest.tsv", LogMelConfig())
-    assert [utterance.utt_id for utterance in listening] == ["a-0", "c-2", "f-0", "h-2"]
-    assert [utterance.source.speaker for utterance in listening] == ["a", "c", "f", "h"]
-    assert listening[0].source.seconds == LONGEST
-    assert len(listening[0].conversions) == MOST_CONVERSIONS
-    assert listening[0].omitted == 8 - MOST_CONVERSIONS
+    rows += [f"{name}\t{name[0]}\t{folder / 'long.wav'}\t0.5\t\t{target}\tshort.wav" for name, target in pairs]
+    (folder / "manifest.tsv").write_text("\n".join(rows) + "\n")
+    return folder / "manifest.tsv"
+
+
+def test_a_grid_is_spread_over_the_recordings_and_the_voices(tmp_path):
+    names = [f"{speaker}-{number}" for speaker in "abcdefghijklmnopqrst" for number in range(3)]
+    pairs = [(name, target) for name in names for target in ("source", *"tsrqponmlkjihgfedcba")]
+    listening = read_listening(manifest(tmp_path, pairs, LONGEST + 1), LogMelConfig())
+    assert [row.utt_id for row in listening.rows] == ["a-0", "e-0", "i-0", "l-2", "p-2", "t-2"]
+    assert [row.source.speaker for row in listening.rows] == list("aeilpt")
+    assert len(listening.targets) == MOST_TARGETS
+    assert listening.targets[0] == "t"
+    assert listening.targets[-1] == "a"
+    for row in listening.rows:
+        assert [cell.speaker for cell in row.conversions] == listening.targets
+    assert (listening.n_utterances, listening.n_targets) == (60, 20)
+
+
+def test_sounds_are_cut_so_that_a_page_stays_small(tmp_path):
+    pairs = [(f"{speaker}-0", target) for speaker in "abcdefgh" for target in "abcdefghijklmno"]
+    listening = read_listening(manifest(tmp_path, pairs, LONGEST + 1), LogMelConfig())
+    cells = len(listening.rows) * (len(listening.targets) + 2)
+    assert cells == MOST_SOURCES * (MOST_TARGETS + 2)
+    assert listening.rows[0].source.seconds == pytest.approx(MOST_SAMPLES / 16000 / cells, abs=1e-4)
+    # A few are heard for longer, but not for ever.
+    few = read_listening(manifest(tmp_path, pairs[:3], LONGEST + 1), LogMelConfig())
+    assert few.rows[0].source.seconds == LONGEST
+
+
+def test_every_row_has_the_same_columns_whatever_was_converted(experiment):
+    pairs = [("a-1", "source"), ("a-1", "x"), ("b-1", "y"), ("c-1", "x"), ("c-1", "z")]
+    manifest(experiment / "conversion", pairs, 1.0)
+    page = report(experiment)
+    labels = [player["aria-label"].split(", ") for player in page.all("audio")]
+    assert [" ".join((name, role, *speaker.split()[1:])) for name, role, speaker in labels] == [
+        "a-1 source a", "a-1 reconstruction a", "a-1 conversion x",
+        "b-1 source b", "b-1 conversion y",
+        "c-1 source c", "c-1 conversion x", "c-1 conversion z",
+    ]  # fmt: skip
+    assert page.text("table", **{"class": "listening"}).count("none made") == 3 * 5 - len(labels)
+
+
+def test_what_a_page_leaves_out_is_said(experiment, page):
+    assert "Shown are" not in page.text("section", id="listening")
+    names = [f"{letter}-0" for letter in "abcdefghi"]
+    manifest(experiment / "conversion", [(name, "x") for name in names], 1.0)
+    words = report(experiment).text("section", id="listening").split()
+    assert "Shown are 6 of 9 recordings in 1 of 1 voices" in " ".join(words)
 
 
 def _no_log(exp):
