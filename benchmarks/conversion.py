@@ -27,6 +27,7 @@ from sqspeech.conversion.pieces import cut
 from sqspeech.conversion.voices import find_voice
 from sqspeech.data.inputs import read_inputs
 from sqspeech.excitation import SpeakerPitch
+from sqspeech.recording import Recording
 from sqspeech.vocoders import VocoderName
 
 SPEAKERS = [f"p{number:03}" for number in range(109)]
@@ -73,9 +74,9 @@ def measure_speed(checkpoint: Path, samples: list[Samples]) -> dict[str, float]:
     def through_the_network() -> None:
         with torch.inference_mode():
             for each, own in zip(samples, pieces, strict=True):
-                peak = network.trained.log_mel.peak(torch.from_numpy(each))
-                for mel in network._mels(each, own, peak):
-                    list(network._say(mel, [voice]))
+                recording = Recording(network.trained.log_mel, each)
+                for piece in own:
+                    list(network._say(recording, piece, [voice]))
 
     found = {"rtf_network": cpu_seconds(through_the_network) / seconds}
     for name, converter in converters.items():

@@ -29,6 +29,7 @@ from sqspeech.excitation import (
     speaker_pitch,
     track_f0,
 )
+from sqspeech.recording import Recording
 from sqspeech.vocoders import Vocoder, VocoderName, build_vocoder
 from sqspeech.vocoders.world import World
 
@@ -139,39 +140,38 @@ class Converter:
         analysed once for all of them. All arrays may be mapped from files: beside them, the memory that is taken hardly
         grows with the length. `advance` is told of each piece that is done in a voice how long it was.
         """
-        features = self.trained.config.features
+        config = self.trained.config
         # First of all, because it refuses what has no features.
-        peak = self.trained.log_mel.peak(torch.from_numpy(samples)).to(self.trained.device)
+        recording = Recording(self.trained.log_mel, samples, with_mean=config.encoder.normalize)
         # Pieces begin at a code's first frame, so that they have the codes of the whole.
-        pieces = cut(samples, self.sample_rate, 2 * features.hop_length)
-        mels, excitations = self._mels(samples, pieces, peak), self._excitations(samples, pieces, voices, pitch, source)
-        restorers = self._restorers(samples, pieces, peak, voices)
-        for piece, mel, own in zip(pieces, mels, excitations, strict=True):
-            for out, said, restore, excitation in zip(outs, self._say(mel, voices), restorers, own, strict=True):
+        pieces = cut(samples, self.sample_rate, 2 * config.features.hop_length)
+        excitations = self._excitations(samples, pieces, voices, pitch, source)
+        restorers = self._restorers(recording, pieces, voices)
+        for piece, own in zip(pieces, excitations, strict=True):
+            spoken = self._say(recording, piece, voices)
+            for out, said, restore, excitation in zip(outs, spoken, restorers, own, strict=True):
                 place(piece, self._speak(restore(said), excitation, piece), out, self.sample_rate)
                 advance((piece.end - piece.start) / self.sample_rate)
         for out in outs:
             _match_loudness(out, samples)
 
-    def _mels(self, samples: Samples, pieces: list[Piece], peak: Tensor) -> Iterator[Float[Tensor, "T M"]]:
-        log_mel, device = self.trained.log_mel, self.trained.device
+    def _mel(self, recording: Recording, piece: Piece) -> Float[Tensor, "T M"]:
+        hop = self.trained.config.features.hop_length
+        return recording.mel(piece.first // hop, piece.last // hop + 1)
 
-        def decibels(piece: Piece) -> Tensor:
-            found: Tensor = log_mel.decibels(torch.from_numpy(samples[piece.converted]).to(device), peak)
-            return found
-
-        loudest = torch.stack([decibels(piece).max() for piece in pieces]).max()
-        return (log_mel.normalise(decibels(piece), loudest) for piece in pieces)
-
-    def _say(self, mel: Float[Tensor, "T M"], voices: Sequence[Voice] | None) -> Iterator[Float[Tensor, "T M"]]:
-        """Yield the log-mel in each voice."""
+    def _say(
+        self, recording: Recording, piece: Piece, voices: Sequence[Voice] | None
+    ) -> Iterator[Float[Tensor, "T M"]]:
+        """Yield the log-mel of a piece in each voice."""
+        mel = self._mel(recording, piece)
         if voices is None:
             yield mel
             return
         if len(mel) < 4:
             raise DataError(f"{len(mel)} frames are too short for one code; at least 4 are needed")
         model = self.trained.model
-        z = model.quantize(mel.unsqueeze(0)).z
+        mean = torch.tensor(recording.level.mean, device=mel.device)[None, None] if recording.level.mean else None
+        z = model.quantize(mel.unsqueeze(0), mean=mean).z
         for some in batched(voices, VOICES):
             converted = model.decoder.speak(z.expand(len(some), -1, -1), torch.cat([voice.embedding for voice in some]))
             # The codes describe neither the first frame nor the last one or two: their neighbours stand for them.
@@ -179,17 +179,17 @@ class Converter:
             yield from functional.pad(converted.mT, (1, missing), mode="replicate").mT
 
     def _restorers(
-        self, samples: Samples, pieces: list[Piece], peak: Tensor, voices: Sequence[Voice] | None
+        self, recording: Recording, pieces: list[Piece], voices: Sequence[Voice] | None
     ) -> Sequence[Callable[[Tensor], Tensor]]:
         """Return what gives each voice's log-mel the variance that the source has over the whole recording."""
         if voices is None:
             return [lambda mel: mel]
         hop = self.trained.config.features.hop_length
         spoken, decoded = Moments(), [Moments() for _ in voices]
-        for piece, mel in zip(pieces, self._mels(samples, pieces, peak), strict=True):
+        for piece in pieces:
             own = slice((piece.start - piece.first) // hop, (piece.end - piece.first) // hop)
-            spoken.add(mel[own])
-            for moments, said in zip(decoded, self._say(mel, voices), strict=True):
+            spoken.add(self._mel(recording, piece)[own])
+            for moments, said in zip(decoded, self._say(recording, piece, voices), strict=True):
                 moments.add(said[own])
         return [Restorer(spoken, moments) for moments in decoded]
 

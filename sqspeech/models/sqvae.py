@@ -68,9 +68,18 @@ class SQVAE(nn.Module):
             loss=reconstruction + quantized.loss, reconstruction=reconstruction, mse=mse, quantized=quantized
         )
 
-    def quantize(self, mel: Float[Tensor, "B T M"], temperature: float | Float[Tensor, ""] = 1.0) -> Quantized:
-        """Return the quantised latents of a log-mel: sampled in training mode, the most probable in eval mode."""
-        quantized: Quantized = self.quantizer(*self._latents(mel), temperature)
+    def quantize(
+        self,
+        mel: Float[Tensor, "B T M"],
+        temperature: float | Float[Tensor, ""] = 1.0,
+        *,
+        mean: Float[Tensor, "B 1 M"] | None = None,
+    ) -> Quantized:
+        """Return the quantised latents of a log-mel: sampled in training mode, the most probable in eval mode.
+
+        `mean` is for the encoder (see `Encoder.forward`).
+        """
+        quantized: Quantized = self.quantizer(*self._latents(mel, mean), temperature)
         return quantized
 
     def reconstruct(self, mel: Float[Tensor, "B T M"], speaker: Int[Tensor, " B"]) -> Float[Tensor, "B L2 M"]:
@@ -87,8 +96,8 @@ class SQVAE(nn.Module):
         mel: Tensor = self.decoder(self.quantizer.lookup(codes), speaker)
         return mel
 
-    def _latents(self, mel: Tensor) -> tuple[Tensor, Tensor]:
-        z, extra = self.encoder(_even(mel)).tensor_split([self.quantizer.dim], dim=-1)
+    def _latents(self, mel: Tensor, mean: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        z, extra = self.encoder(_even(mel), mean).tensor_split([self.quantizer.dim], dim=-1)
         return z, extra
 
 
