@@ -236,7 +236,12 @@ def test_pieces_are_joined_to_what_they_were_cut_from():
     np.testing.assert_allclose(out, samples, atol=1e-7)
 
 
-def test_a_long_recording_is_converted_as_if_it_were_one_piece(trained, monkeypatch):
+@pytest.mark.parametrize("normalize", [False, True])
+def test_a_long_recording_is_converted_as_if_it_were_one_piece(trained, monkeypatch, normalize):
+    """Also by an encoder that hears the bands without their mean, which is that of the whole."""
+    monkeypatch.setattr(trained.model.encoder, "normalize", normalize)
+    encoder = replace(trained.config.encoder, normalize=normalize)
+    trained = replace(trained, config=replace(trained.config, encoder=encoder))
     source = long_voice(50.0)
     mels = {}
     for longest in (20.0, 1e9):
