@@ -12,7 +12,7 @@ import torch
 
 from sqspeech import __version__
 from sqspeech.atomic import write_text
-from sqspeech.report.embed import flac_uri
+from sqspeech.report.embed import data_uri, flac_uri
 from sqspeech.report.experiment import Curves, read_experiment
 from sqspeech.report.key_figures import key_figures, other_figures
 from sqspeech.report.listening import Cell, Listening, Row, read_listening
@@ -68,7 +68,8 @@ def write_report(exp: Path, output: Path) -> str:
     ----------
     exp
         The experiment directory: metrics.jsonl, and what there is of config.yaml, metrics.json,
-        conversion/manifest.tsv, logs/*.log and units/kaldi/units.txt. The page says which stage makes an absent part.
+        conversion/manifest.tsv, logs/*.log, units/kaldi/units.txt and pictures/*.png. The page says which stage makes an
+        absent part.
     output
         The page, written atomically; it asks for no other file.
 
@@ -90,6 +91,9 @@ def write_report(exp: Path, output: Path) -> str:
         panels=list(_panels(experiment.curves)),
         usage=_usage(experiment.metrics),
         listening=_listening_view(listening) if listening else None,
+        pictures={
+            path.stem: data_uri("image/png", path.read_bytes()) for path in sorted((exp / "pictures").glob("*.png"))
+        },
         versions={"sqspeech": __version__, "torch": torch.__version__, "Python": platform.python_version()},
     )
     write_text(output, page)
