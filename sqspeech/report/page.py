@@ -68,8 +68,8 @@ def write_report(exp: Path, output: Path) -> str:
     ----------
     exp
         The experiment directory: metrics.jsonl, and what there is of config.yaml, metrics.json,
-        conversion/manifest.tsv, logs/*.log, units/kaldi/units.txt and pictures/*.png. The page says which stage makes an
-        absent part.
+        conversion/manifest.tsv, logs/*.log, units/kaldi/units.txt and pictures/*.png. The page says which stage makes
+        an absent part.
     output
         The page, written atomically; it asks for no other file.
 
