@@ -17,7 +17,7 @@ from units_models import noise
 from sqspeech.data.data_dir import DataDir, Utterance
 from sqspeech.data.shard import Shard
 from sqspeech.errors import ConfigError
-from sqspeech.units import FORMATS, Contents, UnitExtractor, computation, corpus, extract_corpus, read
+from sqspeech.units import FORMATS, Contents, UnitExtractor, computation, extract_corpus, folder, read
 
 BYTES = ("kaldi/units.txt", "npz/units.npz", "fairseq/units.txt", "fairseq/manifest.tsv", "espnet/text.rm")
 SOME = ["kaldi", "npz", "fairseq", "espnet"]
@@ -204,4 +204,4 @@ def test_a_format_is_a_fixture_of_the_command_line():
     from sqspeech.cli.units import UnitFormat
 
     assert {choice.value for choice in UnitFormat} == set(FORMATS)
-    assert corpus.INFO == "info.json"
+    assert folder.INFO == "info.json"
