@@ -89,6 +89,8 @@ def read(path: Path | str) -> UnitSet:
         units = FORMATS[layout].read(folder, contents)
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{folder}: cannot read the units ({error}); extract them again") from None
+    if not units:
+        raise DataError(f"{folder}: no utterance in it; extract the units again")
     for utt_id, found in units.items():
         _check(folder, utt_id, found, info)
     return UnitSet(info=replace(info, deduplicated=info.deduplicated and not contents.durations), units=units)

@@ -47,7 +47,7 @@ class Contents:
         folder: Path,
         sequences: Mapping[str, NDArray[np.int64]],
         lengths: Mapping[str, NDArray[np.int64]],
-        matrices: Mapping[Matrix, Mapping[str, NDArray[np.float32]]],
+        matrices: Mapping[Matrix, Mapping[str, NDArray[Any]]],
     ) -> dict[str, Units]:
         """Return the units, one a step where the durations are known, of what was read of each utterance.
 
@@ -56,13 +56,12 @@ class Contents:
         DataError
             An utterance lacks some of its parts, or they do not fit one another.
         """
-        parts: dict[str, Mapping[str, NDArray[Any]]] = {**({"durations": lengths} if self.durations else {})}
-        parts |= matrices
-        for name, found in parts.items():
+        parts = [*([("durations", lengths)] if self.durations else []), *matrices.items()]
+        for name, found in parts:
             if differing := found.keys() ^ sequences.keys():
                 raise DataError(f"{folder}: {name} and units differ in {min(differing)}; extract the units again")
         return {
-            utt_id: self._units(folder, utt_id, sequence, {name: of_all[utt_id] for name, of_all in parts.items()})
+            utt_id: self._units(folder, utt_id, sequence, {name: of_all[utt_id] for name, of_all in parts})
             for utt_id, sequence in sequences.items()
         }
 

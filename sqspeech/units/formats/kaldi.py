@@ -56,5 +56,6 @@ def _durations(path: Path) -> dict[str, NDArray[np.int64]]:
 def _matrices(scp: Path) -> dict[str, NDArray[np.float32]]:
     try:
         return {utt: kaldiio.load_mat(str(scp.parent / location)) for utt, location in read_table(scp).items()}
-    except (OSError, ValueError) as error:
-        raise DataError(f"{scp}: cannot read the matrices ({error}); extract the units again") from None
+    except Exception as error:  # a damaged archive may raise anything
+        reason = " ".join(str(error).split()) or "damaged"
+        raise DataError(f"{scp}: cannot read the matrices ({reason}); extract the units again") from None

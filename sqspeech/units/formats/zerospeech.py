@@ -48,7 +48,8 @@ def read(folder: Path, contents: Contents) -> dict[str, Units]:
     found: dict[str, Units] = {}
     for path in sorted(folder.glob("*.txt"), key=lambda path: path.stem):
         try:
-            vectors = np.loadtxt(path, np.float32, ndmin=2)
+            lines = path.read_text(encoding="ascii").splitlines()
+            vectors = np.array([line.split() for line in lines], np.float32)
             codes = np.array([places[row.tobytes()] for row in vectors], np.int64)
         except (ValueError, KeyError):
             raise DataError(f"{path}: not the vectors that were written here; extract the units again") from None
