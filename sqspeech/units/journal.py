@@ -78,7 +78,7 @@ def contents(folder: Path) -> dict[str, Place]:
     """Return where the utterances of all files at any depth below the folder stand; a damaged file is passed over."""
     found: dict[str, Place] = {}
     for path in sorted(folder.rglob(FILES)):
-        with suppress(*DAMAGED), np.load(path, allow_pickle=False) as stored:
+        with suppress(*DAMAGED), path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             rows = enumerate(zip(stored["utt_ids"].tolist(), stored["versions"].tolist(), strict=True))
             found |= {utt_id: Place(path, number, version) for number, (utt_id, version) in rows}
     return found
