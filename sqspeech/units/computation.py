@@ -6,13 +6,14 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from tempfile import NamedTemporaryFile
+from tempfile import gettempdir
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from sqspeech import audio
+from sqspeech.atomic import scratch_folder
 from sqspeech.data.data_dir import Utterance
 from sqspeech.errors import DataError
 from sqspeech.units import journal
@@ -107,10 +108,9 @@ def _read(utterance: Utterance, sample_rate: int) -> Read:
         seconds = utterance.seconds()
         if seconds > LONG:
             # The memory that the file is mapped to keeps it.
-            with NamedTemporaryFile(prefix="sqspeech-") as file:
-                samples = audio.read_to_disk(
-                    utterance.path, sample_rate, Path(file.name), utterance.start, utterance.end
-                )
+            with scratch_folder(Path(gettempdir())) as folder:
+                target = folder / "samples"
+                samples = audio.read_to_disk(utterance.path, sample_rate, target, utterance.start, utterance.end)
         else:
             samples = utterance.read(sample_rate)
     except DataError as error:

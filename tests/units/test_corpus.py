@@ -16,7 +16,7 @@ from units_models import noise
 
 from sqspeech.data.data_dir import DataDir, Utterance
 from sqspeech.data.shard import Shard
-from sqspeech.errors import ConfigError, DataError
+from sqspeech.errors import ConfigError, DataError, SqspeechError
 from sqspeech.units import FORMATS, Contents, UnitExtractor, computation, extract_corpus, folder, read
 
 BYTES = ("kaldi/units.txt", "npz/units.npz", "fairseq/units.txt", "fairseq/manifest.tsv", "espnet/text.rm")
@@ -145,6 +145,15 @@ def test_a_long_recording_stays_on_disk_and_has_the_same_units(experiment, plain
     monkeypatch.setattr(computation, "LONG", 0.1)
     extract_corpus(experiment.checkpoint, data, tmp_path / "u", SOME)
     assert same(tmp_path / "u", plain)
+
+
+def test_no_room_for_a_long_recording_is_said(experiment, data, tmp_path, monkeypatch):
+    monkeypatch.setattr(computation, "LONG", 0.1)
+    monkeypatch.setattr("sqspeech.units.computation.gettempdir", lambda: "/proc/self")
+    utterance = replace(data[0], path=tmp_path / "long.wav")
+    soundfile.write(utterance.path, noise(1.0), 16000)
+    with pytest.raises(SqspeechError, match="/proc/self: cannot write"):
+        list(computation.extract_batches([(utterance,)], Path(), UnitExtractor.load(experiment.checkpoint), (), jobs=1))
 
 
 def test_a_new_run_replaces_the_old_one(experiment, data, tmp_path):

@@ -222,3 +222,10 @@ def test_no_id_is_taken_for_another(extractor, found, tmp_path, name):
     assert sorted(got) == sorted(ids)
     for utt_id, units in many.items():
         np.testing.assert_array_equal(got[utt_id].codes, units.codes)
+
+
+def test_a_full_disk_is_told_by_parquet_as_by_the_others(found, tmp_path):
+    (tmp_path / "units.parquet").symlink_to("/dev/full")
+    entry = Entry(utt_id="b", path=Path("b.wav"), n_samples=1000, units=found["b"])
+    with pytest.raises(OSError, match="No space left"):
+        FORMATS["parquet"].write(tmp_path, [entry], Contents())

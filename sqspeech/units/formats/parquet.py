@@ -1,6 +1,7 @@
 """Parquet: `units.parquet`, a row an utterance: utt_id, path, units, and what else was asked for, as lists."""
 
 from collections.abc import Iterable
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,10 @@ def write(folder: Path, entries: Iterable[Entry], contents: Contents) -> None:
             columns["durations"].append(contents.lengths(entry.units).tolist())
         for name in contents.matrices:
             columns[name].append(getattr(entry.units, name).tolist())
-    polars.DataFrame(columns, schema=_schema(contents)).write_parquet(folder / "units.parquet")
+    # Through memory, because polars has errors of its own for a full disk.
+    buffer = BytesIO()
+    polars.DataFrame(columns, schema=_schema(contents)).write_parquet(buffer)
+    (folder / "units.parquet").write_bytes(buffer.getbuffer())
 
 
 def _schema(contents: Contents) -> dict[str, Any]:
