@@ -113,9 +113,13 @@ def read_to_disk(
 
 
 def _check_file(path: Path) -> None:
-    if not path.is_file():
+    try:
+        size = path.stat().st_size if path.is_file() else None
+    except OSError as error:  # such as a name that is too long
+        raise DataError(f"{path}: cannot read the audio file ({error.strerror}); check the path") from None
+    if size is None:
         raise DataError(f"{path}: no such audio file; check the path")
-    if path.stat().st_size == 0:
+    if size == 0:
         raise DataError(f"{path}: the file is empty (0 bytes); fetch or record it again")
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import warnings
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -74,6 +75,7 @@ def read_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
     except OSError as error:
         raise CheckpointError(f"{path}: cannot read the checkpoint ({error.strerror}); check the path") from None
     try:
+        _check_sums(stored)
         with warnings.catch_warnings(action="ignore"):
             content = torch.load(io.BytesIO(stored), map_location=device, weights_only=True)
     except Exception:  # a damaged pickle may raise anything
@@ -81,6 +83,13 @@ def read_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise CheckpointError(f"{path}: not a checkpoint of format {FORMAT}; train again with this version")
     return {**content, "digest": hashlib.sha256(stored).hexdigest()[:16]}
+
+
+def _check_sums(stored: bytes) -> None:
+    # torch.load does not look at them, and takes damaged weights for weights.
+    with zipfile.ZipFile(io.BytesIO(stored)) as archive:
+        if archive.testzip():
+            raise zipfile.BadZipFile
 
 
 @dataclass(frozen=True, kw_only=True)

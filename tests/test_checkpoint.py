@@ -82,6 +82,15 @@ def test_a_truncated_checkpoint_is_named(path):
         TrainedModel.load(path)
 
 
+def test_damaged_weights_are_no_weights(path, tmp_path):
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 64] = bytes(byte ^ 255 for byte in content[middle : middle + 64])
+    (tmp_path / "x.ckpt").write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"x.ckpt: damaged or no checkpoint"):
+        TrainedModel.load(tmp_path / "x.ckpt")
+
+
 def test_another_file_of_torch_is_named(tmp_path):
     torch.save({"state_dict": {}}, tmp_path / "x.ckpt")
     with pytest.raises(CheckpointError, match="not a checkpoint of format sqspeech-2"):

@@ -285,11 +285,28 @@ def outputs(folder: Path) -> dict[str, list[object]]:
         "features": ["{root}/corpus/dev", folder / "dump", "--config", "{root}/c.yaml"],
         "train": ["{root}/dump", folder / "exp", "--config", "{root}/c.yaml"],
         "units": ["{root}/exp/best.ckpt", "{root}/corpus/dev", "-o", folder / "u"],
-        "export": {"--output", "-o", "--input"},
+        "export": ["{root}/exp/best.ckpt", "-o", folder / "m.onnx"],
         "convert": ["{root}/exp/best.ckpt", "{root}/corpus/dev", "--to", "f1", "-o", folder / "wav"],
         "evaluate": ["{root}/exp/best.ckpt", "{root}/corpus/dev", "-o", folder / "m.json"],
         "report": ["{root}/exp", "-o", folder / "r.html"],
     }
+
+
+def test_an_interruption_is_said(run, experiment, tmp_path, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sqspeech.units.extract_corpus", interrupted)
+    outcome = run("units", experiment.checkpoint, experiment.root / "corpus/dev", "-o", tmp_path / "u")
+    assert outcome.status == 130
+    assert outcome.err == "interrupted; run the same command to go on\n"
+
+
+def test_a_closed_standard_input_is_one_line(run, experiment, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", None)
+    outcome = run("units", experiment.checkpoint, "-", "-o", tmp_path / "u")
+    assert outcome.status == 1
+    assert "standard input is closed" in outcome.error
 
 
 @pytest.mark.parametrize("command", outputs(Path()))

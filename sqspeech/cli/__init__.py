@@ -27,6 +27,9 @@ COMMANDS = (
     report.doctor,
 )
 
+# What typer makes of Ctrl-C.
+INTERRUPTED = 130
+
 app = typer.Typer(
     help="Speech to discrete units and back: reconstruction, voice conversion, acoustic units.",
     no_args_is_help=True,
@@ -65,11 +68,10 @@ def _run() -> int:
     try:
         app()
     except SystemExit as ended:
+        if ended.code == INTERRUPTED:
+            print("interrupted; run the same command to go on", file=sys.stderr)
         return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     except SqspeechError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("interrupted; run the same command to go on", file=sys.stderr)
-        return 130
     return 0

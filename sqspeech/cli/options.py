@@ -66,6 +66,8 @@ def open_inputs(inputs: Sequence[Path]) -> "Iterator[list[Utterance]]":
     with TemporaryDirectory(prefix="sqspeech-") as folder:
         stdin = Path(folder) / "stdin"
         if STANDARD in inputs:
+            if sys.stdin is None:
+                raise SqspeechError("-: standard input is closed; pipe a recording into it, or give a file")
             with atomic_path(stdin) as temporary, temporary.open("wb") as file:
                 shutil.copyfileobj(sys.stdin.buffer, file)
         yield read_inputs([stdin if path == STANDARD else path for path in inputs])

@@ -175,7 +175,7 @@ def read_table(path: Path, fields: int | None = None) -> dict[str, str]:
 def audio_path(folder: Path, location: str) -> Path:
     """Return the file that `location` in the wav.scp of `folder` means; see `DataDir.read`."""
     beside = folder / location
-    return beside if _exists(beside) or not _exists(Path(location)) else Path(location)
+    return beside if exists(beside) or not exists(Path(location)) else Path(location)
 
 
 def write_table(path: Path, table: dict[str, str]) -> None:
@@ -188,7 +188,8 @@ def _optional(path: Path) -> dict[str, str]:
     return read_table(path) if path.exists() else {}
 
 
-def _exists(path: Path) -> bool:
+def exists(path: Path) -> bool:
+    """Return whether there is a file or a folder of this name; of one that cannot be, there is none."""
     try:
         return path.exists()
     except OSError:  # such as a name that is too long

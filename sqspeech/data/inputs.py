@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sqspeech import audio
-from sqspeech.data.data_dir import DataDir, Utterance
+from sqspeech.data.data_dir import DataDir, Utterance, exists
 from sqspeech.errors import DataError
 
 
@@ -35,18 +35,21 @@ def read_inputs(paths: Sequence[Path]) -> list[Utterance]:
 
 def _matches(path: Path) -> list[Path]:
     """Return what a pattern such as `talks/*.flac` finds; a path that exists is no pattern."""
-    if path.exists() or not set("*?[") & set(str(path)):
+    if exists(path) or not set("*?[") & set(str(path)):
         return [path]
     return sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor)))) or [path]
 
 
 def _read_input(path: Path) -> list[Utterance]:
-    if path.is_file():
+    if not exists(path):
+        raise DataError(f"{path}: no such file or folder; check the path")
+    if not path.is_dir():
         return [_recording(path, path.stem)]
     if (path / "wav.scp").exists():
-        return list(DataDir.read(path))
-    if not path.is_dir():
-        raise DataError(f"{path}: no such file or folder; check the path")
+        utterances = list(DataDir.read(path))
+        if not utterances:
+            raise DataError(f"{path}: no utterance in this data directory; check its wav.scp")
+        return utterances
     files = sorted(file for file in path.rglob("*") if file.suffix.lower() in audio.SUFFIXES)
     if not files:
         raise DataError(f"{path}: no audio in this folder (of the kinds {' '.join(sorted(audio.SUFFIXES))})")

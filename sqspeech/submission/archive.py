@@ -8,7 +8,8 @@ from sqspeech.atomic import atomic_path
 
 def archive_path(submission: Path) -> Path:
     """Return the path of a tree's archive."""
-    return submission.with_name(f"{submission.resolve().name}.zip")
+    named = submission if submission.name else submission.absolute()  # "." has no name
+    return named.with_name(f"{submission.resolve().name}.zip")
 
 
 def write_archive(submission: Path) -> Path:

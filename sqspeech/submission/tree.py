@@ -14,6 +14,8 @@ VOICES = {"english": ("V001", "V002"), "surprise": ("V001",)}
 LANGUAGES = tuple(VOICES)
 # In Hz, of the recordings and so of what is made of them.
 SAMPLE_RATE = 16000
+# In bytes, of a file while it is written, too.
+LONGEST_NAME = 230
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,10 +58,12 @@ def plan(data: Path, language: str, synthesis: Path | None = None) -> Part:
     Raises
     ------
     DataError
-        The data or the list cannot be read or are malformed, the list names an utterance that is not in `test`, or two
-        recordings would have one name.
+        The data or the list cannot be read or are malformed, `test` is empty, the list names an utterance that is not
+        in it, two recordings would have one name, or a file cannot have the name of an utterance.
     """
     test = DataDir.read(data / TEST)
+    if not len(test):
+        raise DataError(f"{data / TEST}: no utterance in this data directory; prepare the data again")
     pairs = _listed(synthesis, test) if synthesis else _prepared(data, language)
     conversions: dict[str, tuple[Utterance, str]] = {}
     for utterance, voice in pairs:
@@ -68,6 +72,9 @@ def plan(data: Path, language: str, synthesis: Path | None = None) -> Part:
         if other.utt_id != utterance.utt_id:
             raise DataError(f"{data}: {other.utt_id} and {utterance.utt_id} both give {name}; leave one of them out")
     utterances = {f"{utterance.utt_id}.txt": utterance for utterance in test}
+    for name in (*utterances, *conversions):
+        if "/" in name or len(name.encode()) > LONGEST_NAME:
+            raise DataError(f"{data}: no file can be named {name[:80]}; rename that utterance")
     return Part(language=language, utterances=utterances, conversions=conversions)
 
 

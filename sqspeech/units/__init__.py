@@ -1,8 +1,9 @@
 """Discrete acoustic units."""
 
 from sqspeech.recording import Level
-from sqspeech.units.corpus import extract_corpus, read
+from sqspeech.units.corpus import extract_corpus
 from sqspeech.units.extractor import UnitExtractor
+from sqspeech.units.folder import read
 from sqspeech.units.formats import FORMATS, Contents
 from sqspeech.units.stream import UnitStream
 from sqspeech.units.unit_set import MATRICES, Matrix, UnitInfo, Units, UnitSet, centres, timing

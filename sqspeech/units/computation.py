@@ -6,15 +6,17 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import gettempdir
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from sqspeech import audio
+from sqspeech.atomic import scratch_folder
 from sqspeech.data.data_dir import Utterance
 from sqspeech.errors import DataError
+from sqspeech.units import journal
 from sqspeech.units.extractor import UnitExtractor
 from sqspeech.units.journal import Extracted
 from sqspeech.units.unit_set import Matrix, Precision
@@ -33,10 +35,11 @@ LONG = 600.0
 
 @dataclass(frozen=True, kw_only=True)
 class Read:
-    """The samples of an utterance at the model's rate, or the reason why there are none."""
+    """The samples of an utterance at the model's rate, or the reason why there are none; see `Extracted`."""
 
     samples: Samples | None = None
     n_samples: int = 0
+    version: str = ""
     note: str = ""
     reason: str = ""
 
@@ -88,8 +91,8 @@ def extract_batches(
         with closing(shared):
             yield from shared
         return
-    with TemporaryDirectory(prefix="sqspeech-") as scratch, ThreadPoolExecutor(jobs) as readers:
-        read = partial(_read, sample_rate=extractor.sample_rate, scratch=Path(scratch))
+    with ThreadPoolExecutor(jobs) as readers:
+        read = partial(_read, sample_rate=extractor.sample_rate)
         following = [readers.submit(read, utterance) for utterance in groups[0]] if groups else []
         for number, _ in enumerate(groups):
             current = [future.result() for future in following]
@@ -98,20 +101,22 @@ def extract_batches(
             yield _extract(extractor, current, matrices)
 
 
-def _read(utterance: Utterance, sample_rate: int, scratch: Path) -> Read:
+def _read(utterance: Utterance, sample_rate: int) -> Read:
+    version = journal.version(utterance.path)
     try:
         info = audio.probe(utterance.path)
         seconds = utterance.seconds()
         if seconds > LONG:
-            target = scratch / f"{utterance.utt_id.replace('/', '_')}.f32"
-            samples = audio.read_to_disk(utterance.path, sample_rate, target, utterance.start, utterance.end)
-            target.unlink()  # the memory that it is mapped to keeps it
+            # The memory that the file is mapped to keeps it.
+            with scratch_folder(Path(gettempdir())) as folder:
+                target = folder / "samples"
+                samples = audio.read_to_disk(utterance.path, sample_rate, target, utterance.start, utterance.end)
         else:
             samples = utterance.read(sample_rate)
     except DataError as error:
         return Read(reason=str(error))
     note = f"{info.channels} channels, mixed down" if info.channels > 1 else ""
-    return Read(samples=samples, n_samples=round(seconds * info.sample_rate), note=note)
+    return Read(samples=samples, n_samples=round(seconds * info.sample_rate), version=version, note=note)
 
 
 def _extract(extractor: UnitExtractor, found: Sequence[Read], matrices: tuple[Matrix, ...]) -> list[Result]:
@@ -120,7 +125,7 @@ def _extract(extractor: UnitExtractor, found: Sequence[Read], matrices: tuple[Ma
     try:
         units = iter(extractor.extract_many(usable, matrices=matrices))
         return [
-            Extracted(units=next(units), n_samples=read.n_samples, note=read.note)
+            Extracted(units=next(units), n_samples=read.n_samples, version=read.version, note=read.note)
             if read.samples is not None
             else read.reason
             for read in found
@@ -140,7 +145,6 @@ def _died(batch: Batch) -> list[Result]:
 class _Worker:
     extractor: UnitExtractor
     matrices: tuple[Matrix, ...]
-    scratch: TemporaryDirectory[str]
 
 
 _worker: _Worker
@@ -149,11 +153,9 @@ _worker: _Worker
 def _start_worker(checkpoint: Path, precision: Precision, matrices: tuple[Matrix, ...]) -> None:
     global _worker
     torch.set_num_threads(1)
-    scratch = TemporaryDirectory(prefix="sqspeech-")
-    _worker = _Worker(extractor=UnitExtractor.load(checkpoint, precision=precision), matrices=matrices, scratch=scratch)
+    _worker = _Worker(extractor=UnitExtractor.load(checkpoint, precision=precision), matrices=matrices)
 
 
 def _extract_in_worker(batch: Batch) -> list[Result]:
-    extractor, scratch = _worker.extractor, Path(_worker.scratch.name)
-    found = [_read(utterance, extractor.sample_rate, scratch) for utterance in batch]
-    return _extract(extractor, found, _worker.matrices)
+    found = [_read(utterance, _worker.extractor.sample_rate) for utterance in batch]
+    return _extract(_worker.extractor, found, _worker.matrices)

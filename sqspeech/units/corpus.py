@@ -1,31 +1,29 @@
 """The units of many recordings on disk: in several formats, stopped and continued, on several hosts."""
 
 import hashlib
-import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, suppress
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from sqspeech.atomic import scratch_folder
 from sqspeech.data.data_dir import Utterance
 from sqspeech.data.shard import Shard
-from sqspeech.errors import ConfigError, DataError
+from sqspeech.errors import ConfigError
 from sqspeech.failures import Failures
 from sqspeech.lock import locked
 from sqspeech.progress import progress_bar
+from sqspeech.units import folder as unit_folder
 from sqspeech.units import journal
 from sqspeech.units.computation import batches, extract_batches
 from sqspeech.units.extractor import UnitExtractor
 from sqspeech.units.formats import FORMATS, Contents, Entry
 from sqspeech.units.journal import Place
-from sqspeech.units.unit_set import FORMAT, Precision, UnitInfo, UnitSet
-
-INFO = "info.json"
+from sqspeech.units.names import check_names
+from sqspeech.units.unit_set import Precision
 
 
 def extract_corpus(
@@ -44,7 +42,8 @@ def extract_corpus(
 
     What is extracted is set aside in `output`; a run that was stopped is continued by the same call. With a `shard`,
     only its utterances are extracted; a call without one then puts together what all shards have, and extracts what is
-    missing. A format's folder is whole or absent, and replaces the one before.
+    missing, or whose recording has another size or time of change than it had. A format's folder is whole or absent,
+    and replaces the one before; nothing else in `output` is touched.
 
     Returns
     -------
@@ -57,10 +56,15 @@ def extract_corpus(
     ------
     ConfigError
         No format that was asked for holds the matrices that were, or the model has no codebook or no posteriors.
+    DataError
+        A format cannot hold an id, or its folder is not one that this function wrote; nothing has been done then.
     SqspeechError
         The folder cannot be written, or another run is writing there.
     """
     _check(formats, contents)
+    check_names(utterances, formats)
+    for name in formats:
+        unit_folder.check_target(output / name, name)
     extractor = UnitExtractor.load(checkpoint, device, precision)
     wanted = replace(contents, matrices=_needed(formats, contents))
     extractor.check(wanted.matrices)
@@ -73,15 +77,17 @@ def extract_corpus(
         if shard:
             stack.enter_context(locked(part / "lock"))
         mine = shard.of(ordered) if shard else ordered
-        failures = _add_missing(part, mine, journal.contents(folder), checkpoint, extractor, wanted, jobs)
-        done = journal.contents(folder)
+        done = _unchanged(journal.contents(folder), mine)
+        added, failures = _add_missing(part, mine, done, checkpoint, extractor, wanted, jobs)
+        done |= added
         places = {utterance.utt_id: done[utterance.utt_id] for utterance in mine if utterance.utt_id in done}
         counts = _note(places, failures)
         if shard:
             return counts, failures
         for name in formats if places else ():
-            _write(output, name, _entries(ordered, places), contents, extractor.info)
-        shutil.rmtree(work)
+            unit_folder.write(output, name, _entries(ordered, places), contents, extractor.info, scratch_beside=work)
+        # Another run may be waiting for the lock in it.
+        shutil.rmtree(work, ignore_errors=True)
     if not places:
         with suppress(OSError):  # it was not empty before
             output.rmdir()
@@ -107,6 +113,14 @@ def _fingerprint(extractor: UnitExtractor, utterances: Sequence[Utterance], cont
     return hashlib.sha256((settings + "".join(lines)).encode()).hexdigest()[:16]
 
 
+def _unchanged(done: Mapping[str, Place], utterances: Sequence[Utterance]) -> dict[str, Place]:
+    return {
+        utterance.utt_id: place
+        for utterance in utterances
+        if (place := done.get(utterance.utt_id)) and place.version == journal.version(utterance.path)
+    }
+
+
 def _add_missing(
     part: Path,
     utterances: Sequence[Utterance],
@@ -115,11 +129,11 @@ def _add_missing(
     extractor: UnitExtractor,
     contents: Contents,
     jobs: int,
-) -> Failures:
-    failures = Failures()
+) -> tuple[dict[str, Place], Failures]:
+    added, failures = dict[str, Place](), Failures()
     groups = list(batches(utterance for utterance in utterances if utterance.utt_id not in done))
     if not groups:
-        return failures
+        return added, failures
     results = extract_batches(groups, checkpoint, extractor, contents.matrices, jobs=jobs)
     with progress_bar() as bar, closing(results):
         task = bar.add_task("units", total=sum(map(len, groups)), status="")
@@ -130,9 +144,9 @@ def _add_missing(
                     failures.add(utt_id, result)
             usable = {utt_id: result for utt_id, result in named.items() if not isinstance(result, str)}
             if usable:
-                journal.append(part, usable)
+                added |= journal.append(part, usable)
             bar.advance(task, len(group))
-    return failures
+    return added, failures
 
 
 def _note(places: Mapping[str, Place], failures: Failures) -> dict[str, int]:
@@ -148,59 +162,3 @@ def _entries(utterances: Sequence[Utterance], places: Mapping[str, Place]) -> It
     used = [utterance for utterance in utterances if utterance.utt_id in places]
     for utterance, found in zip(used, journal.read([places[u.utt_id] for u in used]), strict=True):
         yield Entry(utt_id=utterance.utt_id, path=utterance.path, n_samples=found.n_samples, units=found.units)
-
-
-def _write(output: Path, name: str, entries: Iterator[Entry], contents: Contents, info: UnitInfo) -> None:
-    form, target = FORMATS[name], output / name
-    own = Contents(**{field: value for field, value in asdict(contents).items() if field in form.HOLDS})
-    about = replace(info, deduplicated=own.deduplicated)
-    with scratch_folder(output) as scratch:
-        folder = scratch / name
-        folder.mkdir()
-        form.write(folder, entries, own)
-        text = json.dumps({**asdict(about), "layout": name, **asdict(own)}, indent=2)
-        (folder / INFO).write_text(text + "\n", encoding="utf-8")
-        if target.exists():
-            target.rename(scratch / "before")
-        folder.rename(target)
-
-
-def read(path: Path | str) -> UnitSet:
-    """Return the units that `sqspeech units` wrote to a folder; of several formats, the one that says most.
-
-    Where the durations are known, the codes are one a step again, and `info.deduplicated` is false.
-
-    Raises
-    ------
-    DataError
-        There are none, or they are damaged.
-    """
-    path = Path(path)
-    here = [path, *(path / name for name in FORMATS)]
-    folder = next((folder for folder in here if (folder / INFO).is_file()), None)
-    if folder is None:
-        raise DataError(f"{path}: no units here; make them with `sqspeech units CKPT INPUT... -o {path}`")
-    values = _info(folder / INFO)
-    contents = Contents(
-        deduplicated=values["deduplicated"],
-        durations=values.pop("durations"),
-        matrices=tuple(values.pop("matrices")),
-    )
-    form = FORMATS[values.pop("layout")]
-    try:
-        units = form.read(folder, contents)
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{folder}: cannot read the units ({error}); extract them again") from None
-    info = UnitInfo(**values)
-    return UnitSet(info=replace(info, deduplicated=info.deduplicated and not contents.durations), units=units)
-
-
-def _info(path: Path) -> dict[str, Any]:
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        fields = UnitInfo.__dataclass_fields__.keys() | {"layout", "durations", "matrices"}
-        if values.get("format") == FORMAT and values.keys() == fields and values["layout"] in FORMATS:
-            return dict(values)
-    except (OSError, ValueError, AttributeError):
-        pass
-    raise DataError(f"{path}: damaged, or of another version; extract the units again")

@@ -6,11 +6,12 @@ import signal
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
 import pytest
 
 from sqspeech.errors import SqspeechError
-from sqspeech.submission import archive, write_archive
+from sqspeech.submission import archive, archive_path, write_archive
 
 
 def test_it_lists_exactly_the_tree(sound):
@@ -57,3 +58,8 @@ def test_a_folder_that_cannot_be_written(sound, monkeypatch):
     blocked.mkdir()
     with pytest.raises(SqspeechError, match="cannot write"):
         write_archive(sound.root)
+
+
+def test_the_working_folder_has_an_archive_beside_it(sound, monkeypatch):
+    monkeypatch.chdir(sound.root)
+    assert archive_path(Path()) == sound.root.with_name("submission.zip")

@@ -14,6 +14,7 @@ from corpus import CONFIG
 from sqspeech.checkpoint import TrainedModel, build_model
 from sqspeech.config import ExperimentConfig
 from sqspeech.conversion import Converter
+from sqspeech.data.data_dir import DataDir
 from sqspeech.errors import ConfigError, DataError
 from sqspeech.submission import Representation, build, plan
 from sqspeech.submission.tree import wav_name
@@ -163,3 +164,18 @@ def test_the_published_list_gives_the_names_that_the_organisers_ask_for(speech, 
     counts = {voice: sum(name.startswith(voice) for name in part.conversions) for voice in ("V001", "V002")}
     assert counts == {"V001": 107, "V002": 86}
     assert {"V001_0016520932.wav", "V002_4248927546.wav", "V002_0379088085.wav"} <= part.conversions.keys()
+
+
+@pytest.mark.parametrize(
+    ("utt_id", "problem"),
+    [("f1/a", "no file can be named f1/a.txt"), ("f1" * 150, "no file can be named f1f1"), (None, "no utterance")],
+)
+def test_names_that_no_file_can_have_are_told_at_once(made, tmp_path, utt_id, problem):
+    utterance = next(iter(made.parts[0].utterances.values()))
+    for name in ("test", "conversion"):
+        DataDir((replace(utterance, utt_id=utt_id or "f1", spk_id="f1"),)).write(tmp_path / name)
+    if not utt_id:
+        for name in ("wav.scp", "utt2spk", "spk2utt", "text"):
+            (tmp_path / "test" / name).write_text("")
+    with pytest.raises(DataError, match=problem):
+        plan(tmp_path, "english")

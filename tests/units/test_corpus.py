@@ -16,8 +16,8 @@ from units_models import noise
 
 from sqspeech.data.data_dir import DataDir, Utterance
 from sqspeech.data.shard import Shard
-from sqspeech.errors import ConfigError
-from sqspeech.units import FORMATS, Contents, UnitExtractor, computation, corpus, extract_corpus, read
+from sqspeech.errors import ConfigError, DataError, SqspeechError
+from sqspeech.units import FORMATS, Contents, UnitExtractor, computation, extract_corpus, folder, read
 
 BYTES = ("kaldi/units.txt", "npz/units.npz", "fairseq/units.txt", "fairseq/manifest.tsv", "espnet/text.rm")
 SOME = ["kaldi", "npz", "fairseq", "espnet"]
@@ -147,6 +147,15 @@ def test_a_long_recording_stays_on_disk_and_has_the_same_units(experiment, plain
     assert same(tmp_path / "u", plain)
 
 
+def test_no_room_for_a_long_recording_is_said(experiment, data, tmp_path, monkeypatch):
+    monkeypatch.setattr(computation, "LONG", 0.1)
+    monkeypatch.setattr("sqspeech.units.computation.gettempdir", lambda: "/proc/self")
+    utterance = replace(data[0], path=tmp_path / "long.wav")
+    soundfile.write(utterance.path, noise(1.0), 16000)
+    with pytest.raises(SqspeechError, match="/proc/self: cannot write"):
+        list(computation.extract_batches([(utterance,)], Path(), UnitExtractor.load(experiment.checkpoint), (), jobs=1))
+
+
 def test_a_new_run_replaces_the_old_one(experiment, data, tmp_path):
     extract_corpus(experiment.checkpoint, data[:3], tmp_path / "u", ["kaldi"])
     extract_corpus(experiment.checkpoint, data[3:5], tmp_path / "u", ["kaldi"])
@@ -193,6 +202,78 @@ def test_killed_at_any_time_it_is_continued(experiment, tmp_path):
     assert [path.name for path in (tmp_path / "u").iterdir()] == ["kaldi"]
 
 
+def test_a_recording_that_changed_meanwhile_is_read_again(experiment, tmp_path):
+    paths = [tmp_path / f"{name}.wav" for name in "ab"]
+    for seed, path in enumerate(paths):
+        soundfile.write(path, noise(0.5, seed), 16000)
+    data = [Utterance(utt_id=path.stem, spk_id=path.stem, path=path) for path in paths]
+    extract_corpus(experiment.checkpoint, data, tmp_path / "u", ["npz"], shard=Shard(1, 1))
+    soundfile.write(paths[0], noise(0.7, 5), 16000)
+    counts, _ = extract_corpus(experiment.checkpoint, data, tmp_path / "u", ["npz"])
+    expected = UnitExtractor.load(experiment.checkpoint).extract(data[0].read(16000), 16000).codes
+    np.testing.assert_array_equal(read(tmp_path / "u")["a"].codes, expected)
+    assert counts == {"a": len(expected), "b": len(read(tmp_path / "u")["b"])}
+
+
+def test_a_damaged_journal_is_extracted_again(experiment, data, plain, tmp_path):
+    for index in (1, 2):
+        extract_corpus(experiment.checkpoint, data, tmp_path / "u", SOME, shard=Shard(index, 2))
+    stored = next((tmp_path / "u").rglob("0000000.npz"))
+    stored.write_bytes(stored.read_bytes()[:100])
+    extract_corpus(experiment.checkpoint, data, tmp_path / "u", SOME)
+    assert same(tmp_path / "u", plain)
+
+
+@pytest.mark.parametrize("name", ["kaldi/mine.txt", "kaldi/info.json", "kaldi"])
+def test_what_is_not_ours_is_not_removed(experiment, data, tmp_path, name):
+    mine = tmp_path / "u" / name
+    mine.parent.mkdir(parents=True, exist_ok=True)
+    mine.write_text("mine")
+    if name == "kaldi/info.json":
+        mine.with_name("text").write_text("mine")
+    with pytest.raises(DataError, match="did not write it, and would remove it"):
+        extract_corpus(experiment.checkpoint, data[:1], tmp_path / "u", ["kaldi"])
+    assert mine.read_text() == "mine"
+
+
+def test_other_things_in_the_folder_stay(experiment, data, tmp_path):
+    extract_corpus(experiment.checkpoint, data[:1], tmp_path / "u", ["kaldi"])
+    (tmp_path / "u/kaldi/text").write_text("mine")
+    (tmp_path / "u/notes").write_text("mine")
+    with pytest.raises(DataError, match="kaldi/text: "):
+        extract_corpus(experiment.checkpoint, data[:1], tmp_path / "u", ["kaldi"])
+    extract_corpus(experiment.checkpoint, data[:1], tmp_path / "u", ["npz"])
+    assert (tmp_path / "u/kaldi/text").exists()
+    assert (tmp_path / "u/notes").exists()
+
+
+@pytest.mark.parametrize(
+    ("utt_id", "name", "problem"),
+    [
+        ("a|b", "fairseq", "fairseq cannot hold an id with '|'"),
+        ("a/b", "zerospeech", "zerospeech cannot hold an id with '/'"),
+        ("x" * 300, "zerospeech", "zerospeech cannot hold an id of 300 bytes"),
+        ("x" * 70_000, "npz", "npz cannot hold an id of 70000 bytes"),
+        ("a\udce9", "kaldi", "not UTF-8"),
+        ("a\0b", "npz", "white space"),
+        ("a b", "kaldi", "white space"),
+        ("", "kaldi", "white space"),
+    ],
+)
+def test_an_id_that_a_format_cannot_hold_is_named(experiment, data, tmp_path, utt_id, name, problem):
+    with pytest.raises(DataError) as error:
+        extract_corpus(experiment.checkpoint, [replace(data[0], utt_id=utt_id)], tmp_path / "u", [name])
+    assert problem in str(error.value)
+    assert repr(utt_id[:80]) in str(error.value)
+    assert not (tmp_path / "u").exists()
+
+
+def test_an_id_that_stands_twice_is_named(experiment, data, tmp_path):
+    twice = [data[0], replace(data[1], utt_id=data[0].utt_id)]
+    with pytest.raises(DataError, match=f"'{data[0].utt_id}' stands 2 times"):
+        extract_corpus(experiment.checkpoint, twice, tmp_path / "u", ["kaldi"])
+
+
 def test_another_run_at_the_same_place_is_refused(experiment, data, tmp_path):
     from sqspeech.lock import locked
 
@@ -204,4 +285,4 @@ def test_a_format_is_a_fixture_of_the_command_line():
     from sqspeech.cli.units import UnitFormat
 
     assert {choice.value for choice in UnitFormat} == set(FORMATS)
-    assert corpus.INFO == "info.json"
+    assert folder.INFO == "info.json"

@@ -1,6 +1,7 @@
 """Each format read back here, and by the readers of those who made it."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import kaldiio
@@ -10,7 +11,8 @@ from units_models import noise
 
 from sqspeech.data.data_dir import read_table
 from sqspeech.errors import DataError
-from sqspeech.units import FORMATS, MATRICES, Contents, UnitInfo, Units, corpus, read
+from sqspeech.units import FORMATS, MATRICES, Contents, UnitInfo, Units, read
+from sqspeech.units import folder as folder_of_units
 from sqspeech.units.formats import Entry
 
 EVERYTHING = Contents(deduplicated=True, durations=True, matrices=MATRICES)
@@ -30,7 +32,7 @@ def write(folder: Path, name: str, found: dict[str, Units], contents: Contents, 
         Entry(utt_id=utt_id, path=Path("/corpus") / utt_id[0] / f"{utt_id}.flac", n_samples=1000 + place, units=units)
         for place, (utt_id, units) in enumerate(found.items())
     ]
-    corpus._write(folder, name, iter(entries), contents, info)
+    folder_of_units.write(folder, name, iter(entries), contents, info, scratch_beside=folder)
     return folder / name
 
 
@@ -166,3 +168,64 @@ def test_a_damaged_sidecar_is_one_line(extractor, found, tmp_path, text):
 def test_no_units_are_said(tmp_path):
     with pytest.raises(DataError, match="no units here; make them with"):
         read(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["kaldi", "textless"])
+def test_a_missing_duration_is_not_taken_for_one_step_a_unit(extractor, found, tmp_path, name):
+    folder = write(tmp_path, name, found, EVERYTHING, extractor.info)
+    (durations,) = folder.glob("*durations*")
+    durations.write_text("".join(durations.read_text().splitlines(keepends=True)[1:]))
+    with pytest.raises(DataError, match=f"{folder}: durations and units differ in a-1"):
+        read(folder)
+
+
+@pytest.mark.parametrize("lengths", ["2", "1 1 1 1"])
+def test_durations_of_another_sequence(extractor, found, tmp_path, lengths):
+    folder = write(tmp_path, "textless", found, EVERYTHING, extractor.info)
+    (folder / "units.units").write_text("b\t3 1 3\n")
+    (folder / "units.durations").write_text(f"b\t{lengths}\n")
+    with pytest.raises(DataError, match="the durations of b do not fit its units"):
+        read(folder)
+
+
+@pytest.mark.parametrize("text", ["b\t3 32\n", "b\t-1\n", "b\t\n", ""])
+def test_what_is_no_sequence_of_this_codebook(extractor, found, tmp_path, text):
+    folder = write(tmp_path, "textless", found, Contents(), extractor.info)
+    (folder / "units.units").write_text(text)
+    with pytest.raises(DataError, match=f"{folder}: "):
+        read(folder)
+
+
+@pytest.mark.parametrize("content", [b"", b"a-1 ", b"junk" * 99])
+def test_a_damaged_ark_is_one_line(extractor, found, tmp_path, content):
+    folder = write(tmp_path, "kaldi", found, Contents(matrices=("vectors",)), extractor.info)
+    (folder / "vectors.ark").write_bytes(content)
+    with pytest.raises(DataError, match="cannot read the matrices"):
+        read(folder)
+
+
+@pytest.mark.parametrize(("field", "value"), [("layout", []), ("codebook_size", "many"), ("features", {"x": 1})])
+def test_a_sidecar_of_other_types(extractor, found, tmp_path, field, value):
+    info = write(tmp_path, "npz", found, Contents(), extractor.info) / "info.json"
+    info.write_text(json.dumps({**json.loads(info.read_text()), field: value}))
+    with pytest.raises(DataError, match=f"{info}: damaged, or of another version"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_no_id_is_taken_for_another(extractor, found, tmp_path, name):
+    ids = ["-x", "a", "a.npy", "a.txt", "codebook", "e\u0301", "units", "utt_ids", "\u00e9"]
+    many = {utt_id: list(found.values())[place % 3] for place, utt_id in enumerate(ids)}
+    many = {utt_id: replace(units, codes=units.codes[place:]) for place, (utt_id, units) in enumerate(many.items())}
+    many = {utt_id: replace(units, vectors=units.vectors[-len(units) :]) for utt_id, units in many.items()}
+    got = read(write(tmp_path, name, many, Contents(), extractor.info))
+    assert sorted(got) == sorted(ids)
+    for utt_id, units in many.items():
+        np.testing.assert_array_equal(got[utt_id].codes, units.codes)
+
+
+def test_a_full_disk_is_told_by_parquet_as_by_the_others(found, tmp_path):
+    (tmp_path / "units.parquet").symlink_to("/dev/full")
+    entry = Entry(utt_id="b", path=Path("b.wav"), n_samples=1000, units=found["b"])
+    with pytest.raises(OSError, match="No space left"):
+        FORMATS["parquet"].write(tmp_path, [entry], Contents())

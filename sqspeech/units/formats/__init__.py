@@ -12,10 +12,16 @@ __all__ = ["FORMATS", "Contents", "Entry", "Format"]
 
 
 class Format(Protocol):
-    """How units are laid out in a folder; `HOLDS` says which fields of `Contents` it has a place for."""
+    """How units are laid out in a folder.
+
+    `HOLDS` says which fields of `Contents` it has a place for, and `FILES` how the files are named that it writes.
+    """
 
     @property
     def HOLDS(self) -> frozenset[str]: ...  # noqa: D102, N802
+
+    @property
+    def FILES(self) -> tuple[str, ...]: ...  # noqa: D102, N802
 
     def write(self, folder: Path, entries: Iterable[Entry], contents: Contents) -> None:
         """Write the entries, which come in the order of their ids, to the folder."""

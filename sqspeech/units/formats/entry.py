@@ -1,8 +1,9 @@
 """What a format is given to write."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,9 +42,40 @@ class Contents:
         """Return how many steps each unit of `sequence` lasts."""
         return units.runs()[1] if self.deduplicated else np.ones(len(units), np.int64)
 
-    def steps(self, sequence: NDArray[np.int64], lengths: NDArray[np.int64] | None) -> NDArray[np.int64]:
-        """Return the codes, one a step, where the durations are known; otherwise the sequence."""
-        return sequence if lengths is None else np.repeat(sequence, lengths)
+    def assemble(
+        self,
+        folder: Path,
+        sequences: Mapping[str, NDArray[np.int64]],
+        lengths: Mapping[str, NDArray[np.int64]],
+        matrices: Mapping[Matrix, Mapping[str, NDArray[Any]]],
+    ) -> dict[str, Units]:
+        """Return the units, one a step where the durations are known, of what was read of each utterance.
+
+        Raises
+        ------
+        DataError
+            An utterance lacks some of its parts, or they do not fit one another.
+        """
+        parts = [*([("durations", lengths)] if self.durations else []), *matrices.items()]
+        for name, found in parts:
+            if differing := found.keys() ^ sequences.keys():
+                raise DataError(f"{folder}: {name} and units differ in {min(differing)}; extract the units again")
+        return {
+            utt_id: self._units(folder, utt_id, sequence, {name: of_all[utt_id] for name, of_all in parts})
+            for utt_id, sequence in sequences.items()
+        }
+
+    def _units(self, folder: Path, utt_id: str, sequence: NDArray[np.int64], parts: dict[str, Any]) -> Units:
+        lengths = parts.pop("durations", None)
+        if lengths is not None:
+            if lengths.shape != sequence.shape or not (lengths > 0).all():
+                raise DataError(f"{folder}: the durations of {utt_id} do not fit its units; extract the units again")
+            sequence = np.repeat(sequence, lengths)
+        for name, matrix in parts.items():
+            fits = len(matrix) == len(sequence) or (self.deduplicated and lengths is None)
+            if matrix.ndim != 2 or not fits:
+                raise DataError(f"{folder}: the {name} of {utt_id} do not fit its units; extract the units again")
+        return Units(codes=sequence, **parts)
 
 
 def spaced(values: NDArray[np.int64]) -> str:

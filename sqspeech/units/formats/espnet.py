@@ -8,6 +8,7 @@ from sqspeech.units.formats.entry import Contents, Entry, integers, spaced
 from sqspeech.units.unit_set import Units
 
 HOLDS = frozenset[str]()
+FILES = ("text.ts", "text.rm")
 
 
 def write(folder: Path, entries: Iterable[Entry], contents: Contents) -> None:

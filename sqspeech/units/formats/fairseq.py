@@ -13,6 +13,7 @@ from sqspeech.units.formats.entry import Contents, Entry, integers, spaced
 from sqspeech.units.unit_set import Units
 
 HOLDS = frozenset({"deduplicated"})
+FILES = ("units.txt", "manifest.tsv")
 
 
 def write(folder: Path, entries: Iterable[Entry], contents: Contents) -> None:

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from sqspeech.data.data_dir import read_table
 from sqspeech.errors import DataError
 from sqspeech.units.formats.entry import ALL, Contents, Entry, integers, spaced
-from sqspeech.units.unit_set import Units
+from sqspeech.units.unit_set import MATRICES, Units
 
 HOLDS = ALL
+FILES = ("units.txt", "durations.txt", *(f"{name}.{end}" for name in MATRICES for end in ("scp", "ark")))
 
 
 def write(folder: Path, entries: Iterable[Entry], contents: Contents) -> None:
@@ -45,13 +46,7 @@ def read(folder: Path, contents: Contents) -> dict[str, Units]:
     sequences = {utt_id: integers(path, utt_id, text) for utt_id, text in read_table(path).items()}
     lengths = _durations(folder / "durations.txt") if contents.durations else {}
     matrices = {name: _matrices(folder / f"{name}.scp") for name in contents.matrices}
-    return {
-        utt_id: Units(
-            codes=contents.steps(sequence, lengths.get(utt_id)),
-            **{name: of_all[utt_id] for name, of_all in matrices.items()},
-        )
-        for utt_id, sequence in sequences.items()
-    }
+    return contents.assemble(folder, sequences, lengths, matrices)
 
 
 def _durations(path: Path) -> dict[str, NDArray[np.int64]]:
@@ -61,5 +56,6 @@ def _durations(path: Path) -> dict[str, NDArray[np.int64]]:
 def _matrices(scp: Path) -> dict[str, NDArray[np.float32]]:
     try:
         return {utt: kaldiio.load_mat(str(scp.parent / location)) for utt, location in read_table(scp).items()}
-    except (OSError, ValueError) as error:
-        raise DataError(f"{scp}: cannot read the matrices ({error}); extract the units again") from None
+    except Exception as error:  # a damaged archive may raise anything
+        reason = " ".join(str(error).split()) or "damaged"
+        raise DataError(f"{scp}: cannot read the matrices ({reason}); extract the units again") from None

@@ -1,6 +1,7 @@
 """NumPy: `units.npz`, `durations.npz` and a .npz for each kind of matrix, an array an utterance in each."""
 
 import zipfile
+import zlib
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,9 +12,10 @@ from numpy.typing import NDArray
 
 from sqspeech.errors import DataError
 from sqspeech.units.formats.entry import ALL, Contents, Entry
-from sqspeech.units.unit_set import Units
+from sqspeech.units.unit_set import MATRICES, Units
 
 HOLDS = ALL
+FILES = tuple(f"{name}.npz" for name in ("units", "durations", *MATRICES))
 
 
 def write(folder: Path, entries: Iterable[Entry], contents: Contents) -> None:
@@ -37,18 +39,19 @@ def read(folder: Path, contents: Contents) -> dict[str, Units]:
     sequences = _read(folder / "units.npz")
     lengths = _read(folder / "durations.npz") if contents.durations else {}
     matrices = {name: _read(folder / f"{name}.npz") for name in contents.matrices}
-    return {
-        utt_id: Units(
-            codes=contents.steps(sequence, lengths.get(utt_id)),
-            **{name: of_all[utt_id] for name, of_all in matrices.items()},
-        )
-        for utt_id, sequence in sequences.items()
-    }
+    return contents.assemble(folder, sequences, lengths, matrices)
 
 
 def _read(path: Path) -> Mapping[str, NDArray[Any]]:
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            return dict(stored)
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        # By itself np.load takes `a.npy` for the name of `a`.
+        with zipfile.ZipFile(path) as archive:
+            return {name.removesuffix(".npy"): _array(archive, name) for name in archive.namelist()}
+    except (OSError, ValueError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{path}: damaged ({error}); extract the units again") from None
+
+
+def _array(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
+    with archive.open(name) as member:
+        array: NDArray[Any] = np.lib.format.read_array(member, allow_pickle=False)
+        return array

@@ -1,16 +1,19 @@
 """Parquet: `units.parquet`, a row an utterance: utt_id, path, units, and what else was asked for, as lists."""
 
 from collections.abc import Iterable
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sqspeech.errors import DataError
 from sqspeech.units.formats.entry import ALL, Contents, Entry
 from sqspeech.units.unit_set import Units
 
 HOLDS = ALL
+FILES = ("units.parquet",)
 
 
 def write(folder: Path, entries: Iterable[Entry], contents: Contents) -> None:
@@ -26,7 +29,10 @@ def write(folder: Path, entries: Iterable[Entry], contents: Contents) -> None:
             columns["durations"].append(contents.lengths(entry.units).tolist())
         for name in contents.matrices:
             columns[name].append(getattr(entry.units, name).tolist())
-    polars.DataFrame(columns, schema=_schema(contents)).write_parquet(folder / "units.parquet")
+    # Through memory, because polars has errors of its own for a full disk.
+    buffer = BytesIO()
+    polars.DataFrame(columns, schema=_schema(contents)).write_parquet(buffer)
+    (folder / "units.parquet").write_bytes(buffer.getbuffer())
 
 
 def _schema(contents: Contents) -> dict[str, Any]:
@@ -43,13 +49,14 @@ def read(folder: Path, contents: Contents) -> dict[str, Units]:
 
     path = folder / "units.parquet"
     try:
-        rows = polars.read_parquet(path).iter_rows(named=True)
-        return {row["utt_id"]: _units(row, contents) for row in rows}
-    except (OSError, polars.exceptions.PolarsError, KeyError) as error:
+        rows = list(polars.read_parquet(path).iter_rows(named=True))
+        sequences = _column(rows, "units", np.int64)
+        lengths = _column(rows, "durations", np.int64) if contents.durations else {}
+        matrices = {name: _column(rows, name, np.float32) for name in contents.matrices}
+    except (OSError, polars.exceptions.PolarsError, KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path}: damaged ({error}); extract the units again") from None
+    return contents.assemble(folder, sequences, lengths, matrices)
 
 
-def _units(row: dict[str, Any], contents: Contents) -> Units:
-    lengths = np.array(row["durations"], np.int64) if contents.durations else None
-    codes = contents.steps(np.array(row["units"], np.int64), lengths)
-    return Units(codes=codes, **{name: np.array(row[name], np.float32) for name in contents.matrices})
+def _column(rows: list[dict[str, Any]], name: str, kind: type) -> dict[str, NDArray[Any]]:
+    return {row["utt_id"]: np.array(row[name], kind) for row in rows}

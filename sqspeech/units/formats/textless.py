@@ -12,6 +12,7 @@ from sqspeech.units.formats.entry import Contents, Entry, integers, spaced
 from sqspeech.units.unit_set import Units
 
 HOLDS = frozenset({"deduplicated", "durations"})
+FILES = ("units.units", "units.durations")
 
 
 def write(folder: Path, entries: Iterable[Entry], contents: Contents) -> None:
@@ -29,9 +30,7 @@ def read(folder: Path, contents: Contents) -> dict[str, Units]:
     """Return what `write` wrote."""
     sequences = _read(folder / "units.units")
     lengths = _read(folder / "units.durations") if contents.durations else {}
-    return {
-        utt_id: Units(codes=contents.steps(sequence, lengths.get(utt_id))) for utt_id, sequence in sequences.items()
-    }
+    return contents.assemble(folder, sequences, lengths, {})
 
 
 def _read(path: Path) -> dict[str, NDArray[np.int64]]:

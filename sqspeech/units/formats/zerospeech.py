@@ -15,6 +15,7 @@ from sqspeech.units.formats.entry import Contents, Entry
 from sqspeech.units.unit_set import Units
 
 HOLDS = frozenset[str]()
+FILES = ("*.txt", "codebook.npy")
 CODEBOOK = "codebook.npy"
 
 
@@ -23,8 +24,6 @@ def write(folder: Path, entries: Iterable[Entry], contents: Contents) -> None:
     known: dict[int, NDArray[np.float32]] = {}
     for entry in entries:
         assert entry.units.vectors is not None
-        if "/" in entry.utt_id:
-            raise DataError(f"utterance {entry.utt_id}: a file cannot have this name; rename it for this format")
         (folder / f"{entry.utt_id}.txt").write_text(text_of(entry.units.vectors), encoding="ascii")
         codes, first = np.unique(entry.units.codes, return_index=True)
         known |= dict(zip(codes.tolist(), entry.units.vectors[first], strict=True))
@@ -45,13 +44,22 @@ def _line(row: bytes) -> str:
 
 def read(folder: Path, contents: Contents) -> dict[str, Units]:
     """Return what `write` wrote, with the vectors."""
-    places = {row.tobytes(): code for code, row in enumerate(np.load(folder / CODEBOOK))}
+    places = {row.tobytes(): code for code, row in enumerate(_codebook(folder / CODEBOOK))}
     found: dict[str, Units] = {}
     for path in sorted(folder.glob("*.txt"), key=lambda path: path.stem):
         try:
-            vectors = np.loadtxt(path, np.float32, ndmin=2)
+            lines = path.read_text(encoding="ascii").splitlines()
+            vectors = np.array([line.split() for line in lines], np.float32)
             codes = np.array([places[row.tobytes()] for row in vectors], np.int64)
         except (ValueError, KeyError):
             raise DataError(f"{path}: not the vectors that were written here; extract the units again") from None
         found[path.stem] = Units(codes=codes, vectors=vectors)
     return found
+
+
+def _codebook(path: Path) -> NDArray[np.float32]:
+    try:
+        codebook: NDArray[np.float32] = np.load(path, allow_pickle=False)
+        return codebook
+    except (ValueError, EOFError) as error:
+        raise DataError(f"{path}: damaged ({error}); extract the units again") from None

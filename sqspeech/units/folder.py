@@ -1,0 +1,124 @@
+"""A folder of units in one format, with its sidecar: written whole, replaced if it is ours, and read back."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+from pydantic import TypeAdapter, ValidationError
+
+from sqspeech.atomic import scratch_folder
+from sqspeech.errors import DataError
+from sqspeech.features import LogMelConfig
+from sqspeech.units.formats import FORMATS, Contents, Entry
+from sqspeech.units.unit_set import FORMAT, UnitInfo, Units, UnitSet
+
+INFO = "info.json"
+
+
+def check_target(target: Path, name: str) -> None:
+    """Raise DataError where the folder of a format cannot be replaced, as it holds what `sqspeech units` did not write.
+
+    One that is absent or empty can.
+    """
+    found = sorted(path.name for path in target.iterdir()) if target.is_dir() else []
+    patterns = [INFO, *FORMATS[name].FILES] if INFO in found else []
+    foreign = [file for file in found if not any(Path(file).match(pattern) for pattern in patterns)]
+    if foreign or (target.exists(follow_symlinks=False) and not target.is_dir()):
+        raise DataError(
+            f"{Path(target, *foreign[:1])}: `sqspeech units` did not write it, and would remove it in replacing "
+            f"{target}; move it away, or choose another folder"
+        )
+
+
+def write(
+    output: Path, name: str, entries: Iterator[Entry], contents: Contents, info: UnitInfo, scratch_beside: Path
+) -> None:
+    """Write a format's folder in `output`, whole or not at all, and remove the one before.
+
+    Parameters
+    ----------
+    output, name
+        The folder of all formats, and the format.
+    entries
+        In the order of their ids.
+    contents
+        What was asked for; the format takes what it has a place for.
+    info
+        The sidecar.
+    scratch_beside
+        A folder on the same disk, where it is written at first.
+
+    Raises
+    ------
+    SqspeechError
+        It cannot be written, or the disk is full.
+    """
+    form, target = FORMATS[name], output / name
+    own = Contents(**{field: value for field, value in asdict(contents).items() if field in form.HOLDS})
+    about = replace(info, deduplicated=own.deduplicated)
+    with scratch_folder(scratch_beside) as scratch:
+        folder = scratch / name
+        folder.mkdir()
+        form.write(folder, entries, own)
+        text = json.dumps({**asdict(about), "layout": name, **asdict(own)}, indent=2)
+        (folder / INFO).write_text(text + "\n", encoding="utf-8")
+        if target.exists():
+            target.rename(scratch / "before")
+        folder.rename(target)
+
+
+def read(path: Path | str) -> UnitSet:
+    """Return the units that `sqspeech units` wrote to a folder; of several formats, the one that says most.
+
+    Where the durations are known, the codes are one a step again, and `info.deduplicated` is false.
+
+    Raises
+    ------
+    DataError
+        There are none, or they are damaged.
+    """
+    path = Path(path)
+    here = [path, *(path / name for name in FORMATS)]
+    folder = next((folder for folder in here if (folder / INFO).is_file()), None)
+    if folder is None:
+        raise DataError(f"{path}: no units here; make them with `sqspeech units CKPT INPUT... -o {path}`")
+    info, layout, contents = _info(folder / INFO)
+    try:
+        units = FORMATS[layout].read(folder, contents)
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{folder}: cannot read the units ({error}); extract them again") from None
+    if not units:
+        raise DataError(f"{folder}: no utterance in it; extract the units again")
+    for utt_id, found in units.items():
+        _check(folder, utt_id, found, info)
+    return UnitSet(info=replace(info, deduplicated=info.deduplicated and not contents.durations), units=units)
+
+
+def _info(path: Path) -> tuple[UnitInfo, str, Contents]:
+    """Return the sidecar, the format of the units, and what they hold."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        names = UnitInfo.__dataclass_fields__.keys() | {"layout", "durations", "matrices"}
+        if values["format"] == FORMAT and values.keys() == names and values["layout"] in list(FORMATS):
+            layout = values.pop("layout")
+            held = {"deduplicated": values["deduplicated"]}
+            held |= {name: values.pop(name) for name in ("durations", "matrices")}
+            LogMelConfig(**values["features"])
+            info, contents = TypeAdapter(UnitInfo), TypeAdapter(Contents)
+            return info.validate_python(values), layout, contents.validate_python(held)
+    except (OSError, ValueError, TypeError, KeyError, ValidationError):
+        pass
+    raise DataError(f"{path}: damaged, or of another version; extract the units again")
+
+
+def _check(folder: Path, utt_id: str, units: Units, info: UnitInfo) -> None:
+    codes = units.codes
+    if codes.ndim != 1 or not len(codes) or not np.issubdtype(codes.dtype, np.integer):
+        raise DataError(f"{folder}: {utt_id} has no sequence of units; extract them again")
+    if not 0 <= codes.min() <= codes.max() < info.codebook_size:
+        raise DataError(
+            f"{folder}: {utt_id} has units from {codes.min()} to {codes.max()} of a codebook of {info.codebook_size}; "
+            "the files are damaged, extract the units again"
+        )
