@@ -14,7 +14,7 @@ from corpus import voice
 
 from sqspeech import audio
 from sqspeech.checkpoint import TrainedModel
-from sqspeech.conversion import Converter, Job, convert_all, plan, recordings
+from sqspeech.conversion import Converter, Job, computation, convert_all, plan
 from sqspeech.data.data_dir import DataDir, Utterance
 from sqspeech.data.inputs import read_inputs
 from sqspeech.errors import DataError, SqspeechError
@@ -173,7 +173,7 @@ def no_more_than(limit: int) -> None:
 )
 def test_a_disk_that_is_full_leaves_nothing(converter, tmp_path, monkeypatch, seconds, limit):
     """A recording of two seconds, of which what is on disk takes four bytes a sample, and the result two."""
-    monkeypatch.setattr(recordings, "LONG", seconds)
+    monkeypatch.setattr(computation, "LONG", seconds)
     soundfile.write(tmp_path / "a.wav", voice(120.0, 0, 2.0), 16000)
     jobs = plan(read_inputs([tmp_path / "a.wav"]), ["f1", "m1"], None, [])
     no_more_than(limit)
@@ -186,7 +186,7 @@ def test_a_disk_that_is_full_leaves_nothing(converter, tmp_path, monkeypatch, se
 
 
 def test_an_interruption_leaves_nothing(converter, tmp_path, monkeypatch):
-    monkeypatch.setattr(recordings, "LONG", 1.0)
+    monkeypatch.setattr(computation, "LONG", 1.0)
     soundfile.write(tmp_path / "a.wav", voice(120.0, 0, 2.0), 16000)
 
     def interrupted(*_: object) -> None:
@@ -203,7 +203,7 @@ def test_what_stays_on_disk_is_converted_alike(converter, tmp_path, monkeypatch)
     soundfile.write(tmp_path / "a.wav", voice(120.0, 0, 3.0), 16000)
     jobs = plan(read_inputs([tmp_path / "a.wav"]), ["f1"], None, [])
     convert_all(converter, jobs, tmp_path / "memory")
-    monkeypatch.setattr(recordings, "LONG", 1.0)
+    monkeypatch.setattr(computation, "LONG", 1.0)
     convert_all(converter, jobs, tmp_path / "disk")
     one, other = ((tmp_path / folder / "a-to-f1.wav").read_bytes() for folder in ("memory", "disk"))
     assert one == other
