@@ -10,7 +10,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from itertools import islice
-from multiprocessing.synchronize import Event
+from multiprocessing.connection import Connection
 
 # Enough that a long recording does not idle the others, few enough that results never pile up.
 WAITING_PER_JOB = 4
@@ -90,16 +90,18 @@ def _pool(
     # the function needs once, which takes seconds for torch, and each process starts as a copy of it.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([function.__module__])
-    abandoned = context.Event()
-    pool = ProcessPoolExecutor(
-        jobs, mp_context=context, initializer=_start, initargs=(abandoned, initializer, initargs)
-    )
-    try:
-        yield pool
-    finally:
-        # Also when the caller goes away: what is under way is finished, or ends itself; what is queued is not begun.
-        abandoned.set()
-        pool.shutdown(cancel_futures=True)
+    reader, writer = context.Pipe(duplex=False)
+    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_start, initargs=(reader, initializer, initargs))
+    with reader, writer:
+        try:
+            yield pool
+        except BaseException:
+            writer.close()
+            raise
+        finally:
+            # Also when the caller goes away: what is under way is finished, or ends at once where it has asked to;
+            # what is queued is not begun.
+            pool.shutdown(cancel_futures=True)
 
 
 @contextmanager
@@ -118,19 +120,21 @@ def _deaf_to_interrupts() -> Iterator[None]:
         signal.signal(signal.SIGINT, handler)
 
 
-# Of a process that works for a caller.
-_abandoned: Event | None = None
+# In a process of `map_in_order`: closed at the other end when the caller leaves before the end.
+_caller: Connection
 
 
-def end_if_abandoned() -> None:
-    """Raise SystemExit in a process of `map_in_order` whose caller has gone: long work may call it now and then."""
-    if _abandoned and _abandoned.is_set():
-        raise SystemExit
+def end_with_caller() -> None:
+    """Let this process of `map_in_order` end when the caller leaves before the end, whatever is under way.
+
+    For an initializer. Without it what is under way is finished; with it somebody else deletes what is left.
+    """
+    threading.Thread(target=lambda: (_caller.poll(None), os._exit(1)), daemon=True).start()
 
 
-def _start(abandoned: Event, initializer: Callable[..., None] | None, initargs: tuple[object, ...]) -> None:
-    global _abandoned
-    _abandoned = abandoned
+def _start(caller: Connection, initializer: Callable[..., None] | None, initargs: tuple[object, ...]) -> None:
+    global _caller
+    _caller = caller
     # A parent that is killed says nothing.
     threading.Thread(target=_follow_parent, daemon=True).start()
     if initializer:

@@ -35,11 +35,13 @@ def convert(
     pitch: Annotated[
         str, typer.Option(metavar="target|keep|+N", help="With world: to the target's, as it is, or by N semitones.")
     ] = "target",
-    jobs: Annotated[int, typer.Option(min=1, help="Processes that share the recordings; with --device cpu only.")] = 1,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes, of a thread each; on a CPU only.")] = 1,
     device: Device = "auto",
     strict: Strict = False,
 ) -> None:
     """Say recordings in other voices."""
+    import torch
+
     from sqspeech.conversion import Converter, convert_all, plan
 
     found = find_device(device)
@@ -47,6 +49,8 @@ def convert(
         raise SqspeechError(
             f"--jobs {jobs}: a network on {found} stays in one process; say --device cpu or leave it out"
         )
+    # As each of several has: rounding, and with it the files, may depend on it. Most of the work has no use for more.
+    torch.set_num_threads(1)
     with open_inputs(inputs) as utterances, open_output(output) as folder:
         converter = Converter.load(checkpoint, found, vocoder.value)
         planned = plan(utterances, to, jobs_list, converter.trained.speakers)

@@ -16,7 +16,7 @@ from sqspeech.conversion.jobs import SOURCE, Job
 from sqspeech.conversion.voices import Voice, find_voice
 from sqspeech.data.data_dir import Utterance
 from sqspeech.errors import DataError
-from sqspeech.worker_pool import end_if_abandoned, map_in_order
+from sqspeech.worker_pool import end_with_caller, map_in_order
 
 type Row = dict[str, object]
 # Of a recording: a row of the manifest for each target, or the reason why there are none.
@@ -164,10 +164,10 @@ _worker: Work
 
 def _start_worker(pickled: bytes) -> None:
     global _worker
+    end_with_caller()
     torch.set_num_threads(1)
     _worker = pickle.loads(pickled)  # noqa: S301 (from the parent)
 
 
 def _convert_in_worker(job: Job) -> Result:
-    end_if_abandoned()
-    return _worker.convert(job, lambda seconds: end_if_abandoned())
+    return _worker.convert(job, lambda seconds: None)

@@ -115,6 +115,25 @@ def test_targets_come_from_one_place(to, jobs_list):
         plan([ANY], to, jobs_list, [])
 
 
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        ([("a", "f1:1,m1:1"), ("a", "f1_1_m1_1")], "a to f1:1,m1:1 and a to f1_1_m1_1 would be the same file"),
+        ([("a-to-f1", "m1"), ("b", "m1"), ("a", "f1-to-m1")], "a-to-f1 to m1 and a to f1-to-m1 would be"),
+        ([("a", "f1"), ("a", "f1")], "a to f1, asked for twice, would be the same file"),
+    ],
+)
+def test_results_that_would_be_one_file_are_refused_before_any_work(converter, tmp_path, wanted, message):
+    soundfile.write(tmp_path / "a.wav", voice(120.0, 0), 16000)
+    jobs = [
+        Job(utterance=Utterance(utt_id=name, spk_id=name, path=tmp_path / "a.wav"), targets=(target,))
+        for name, target in wanted
+    ]
+    with pytest.raises(DataError, match=f"{message}.*; leave one out or write it to another folder"):
+        convert_all(converter, jobs, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_patterns_are_inputs(tmp_path):
     for name in ("a.wav", "b.wav", "c.flac", "deep/er/d.wav", "odd[1].wav"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
