@@ -285,7 +285,7 @@ def outputs(folder: Path) -> dict[str, list[object]]:
         "features": ["{root}/corpus/dev", folder / "dump", "--config", "{root}/c.yaml"],
         "train": ["{root}/dump", folder / "exp", "--config", "{root}/c.yaml"],
         "units": ["{root}/exp/best.ckpt", "{root}/corpus/dev", "-o", folder / "u"],
-        "export": {"--output", "-o", "--input"},
+        "export": ["{root}/exp/best.ckpt", "-o", folder / "m.onnx"],
         "convert": ["{root}/exp/best.ckpt", "{root}/corpus/dev", "--to", "f1", "-o", folder / "wav"],
         "evaluate": ["{root}/exp/best.ckpt", "{root}/corpus/dev", "-o", folder / "m.json"],
         "report": ["{root}/exp", "-o", folder / "r.html"],
