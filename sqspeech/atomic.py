@@ -1,10 +1,12 @@
 """Files that are either whole or absent."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from uuid import uuid4
 
 from sqspeech.errors import SqspeechError
 
@@ -49,6 +51,19 @@ def scratch_folder(beside: Path) -> Iterator[Path]:
             yield Path(folder)
     except OSError as error:
         raise _cannot_write(beside, error) from error
+
+
+@contextmanager
+def scratch_path(beside: Path) -> Iterator[Path]:
+    """Yield a path in the folder `beside` for a folder that several processes may make; delete it afterwards.
+
+    Where none of them needs it, nothing is made.
+    """
+    path = beside / f".tmp-{uuid4().hex}"
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _cannot_write(path: Path, error: OSError) -> SqspeechError:

@@ -10,6 +10,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from itertools import islice
+from multiprocessing.connection import Connection
 
 # Enough that a long recording does not idle the others, few enough that results never pile up.
 WAITING_PER_JOB = 4
@@ -47,9 +48,6 @@ def map_in_order[T, R](
                 continue
             except BrokenProcessPool:
                 pass
-            finally:
-                # Also when the caller goes away: what is under way is finished, what is queued is not begun.
-                pool.shutdown(cancel_futures=True)
         # Any of those under way may have been the one. Each gets a process of its own to die in.
         while waiting:
             yield _alone(function, waiting.popleft(), initializer, initargs, died)
@@ -84,19 +82,26 @@ def _alone[T, R](
             return died(item)
 
 
+@contextmanager
 def _pool(
     function: Callable[..., object], jobs: int, initializer: Callable[..., None] | None, initargs: tuple[object, ...]
-) -> ProcessPoolExecutor:
+) -> Iterator[ProcessPoolExecutor]:
     # A fork of this process would copy the locks of torch's threads. The fork server has no threads: it imports what
     # the function needs once, which takes seconds for torch, and each process starts as a copy of it.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([function.__module__])
-    return ProcessPoolExecutor(
-        jobs,
-        mp_context=context,
-        initializer=_start,
-        initargs=(initializer, initargs),
-    )
+    reader, writer = context.Pipe(duplex=False)
+    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_start, initargs=(reader, initializer, initargs))
+    with reader, writer:
+        try:
+            yield pool
+        except BaseException:
+            writer.close()
+            raise
+        finally:
+            # Also when the caller goes away: what is under way is finished, or ends at once where it has asked to;
+            # what is queued is not begun.
+            pool.shutdown(cancel_futures=True)
 
 
 @contextmanager
@@ -115,7 +120,21 @@ def _deaf_to_interrupts() -> Iterator[None]:
         signal.signal(signal.SIGINT, handler)
 
 
-def _start(initializer: Callable[..., None] | None | None, initargs: tuple[object, ...]) -> None:
+# In a process of `map_in_order`: closed at the other end when the caller leaves before the end.
+_caller: Connection
+
+
+def end_with_caller() -> None:
+    """Let this process of `map_in_order` end when the caller leaves before the end, whatever is under way.
+
+    For an initializer. Without it what is under way is finished; with it somebody else deletes what is left.
+    """
+    threading.Thread(target=lambda: (_caller.poll(None), os._exit(1)), daemon=True).start()
+
+
+def _start(caller: Connection, initializer: Callable[..., None] | None, initargs: tuple[object, ...]) -> None:
+    global _caller
+    _caller = caller
     # A parent that is killed says nothing.
     threading.Thread(target=_follow_parent, daemon=True).start()
     if initializer:

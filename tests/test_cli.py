@@ -35,7 +35,7 @@ OPTIONS = {
         "--strict",
     },
     "export": {"--output", "-o", "--input"},
-    "convert": {"--to", "--list", "--vocoder", "--pitch", "--output", "-o", "--device", "--strict"},
+    "convert": {"--to", "--list", "--vocoder", "--pitch", "--output", "-o", "--jobs", "--device", "--strict"},
     "evaluate": {
         "--output",
         "-o",

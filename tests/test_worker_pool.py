@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from sqspeech.worker_pool import WAITING_PER_JOB, map_in_order
+from sqspeech.worker_pool import WAITING_PER_JOB, end_with_caller, map_in_order
 
 
 def square(number: int) -> int:
@@ -49,6 +49,20 @@ def test_one_that_kills_its_process_costs_no_other():
 def test_an_error_in_the_function_is_raised():
     with pytest.raises(TypeError):
         list(run([1, "2"]))
+
+
+def dawdle(seconds: float) -> float:
+    time.sleep(seconds)
+    return seconds
+
+
+@pytest.mark.parametrize("initializer", [None, end_with_caller])
+def test_what_is_under_way_when_the_caller_leaves_is_finished_unless_it_asked_to_end(initializer):
+    results = map_in_order(dawdle, [0.0, 4.0], jobs=2, died=dawdle, initializer=initializer)
+    assert next(results) == 0
+    left = time.monotonic()
+    results.close()
+    assert (time.monotonic() - left < 2) == bool(initializer)
 
 
 def test_workers_end_with_a_parent_that_is_killed(tmp_path):

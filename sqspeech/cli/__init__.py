@@ -1,7 +1,10 @@
 """The command line. torch is imported inside the commands, so that --help answers at once."""
 
 import os
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
@@ -54,7 +57,7 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line; an expected failure is one line and status 1, an interruption is status 130."""
+    """Run the command line; an expected failure is one line and status 1, Ctrl-C is status 130, SIGTERM 143."""
     status = _run()
     if "TORCHELASTIC_RUN_ID" in os.environ:
         # gloo's threads outlive their process group, and now and then abort an interpreter that is taken down.
@@ -64,9 +67,20 @@ def main() -> None:
     sys.exit(status)
 
 
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM raise SystemExit, so that what is not finished is deleted; `train` handles it in its own way."""
+    usual = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, usual)
+
+
 def _run() -> int:
     try:
-        app()
+        with _ended_by_sigterm():
+            app()
     except SystemExit as ended:
         if ended.code == INTERRUPTED:
             print("interrupted; run the same command to go on", file=sys.stderr)

@@ -35,18 +35,28 @@ def convert(
     pitch: Annotated[
         str, typer.Option(metavar="target|keep|+N", help="With world: to the target's, as it is, or by N semitones.")
     ] = "target",
+    jobs: Annotated[int, typer.Option(min=1, help="Processes, of a thread each; on a CPU only.")] = 1,
     device: Device = "auto",
     strict: Strict = False,
 ) -> None:
     """Say recordings in other voices."""
+    import torch
+
     from sqspeech.conversion import Converter, convert_all, plan
 
+    found = find_device(device)
+    if jobs > 1 and found.type != "cpu":
+        raise SqspeechError(
+            f"--jobs {jobs}: a network on {found} stays in one process; say --device cpu or leave it out"
+        )
+    # As each of several has: rounding, and with it the files, may depend on it. Most of the work has no use for more.
+    torch.set_num_threads(1)
     with open_inputs(inputs) as utterances, open_output(output) as folder:
-        converter = Converter.load(checkpoint, find_device(device), vocoder.value)
-        jobs = plan(utterances, to, jobs_list, converter.trained.speakers)
-        if folder != output and sum(len(job.targets) for job in jobs) != 1:
+        converter = Converter.load(checkpoint, found, vocoder.value)
+        planned = plan(utterances, to, jobs_list, converter.trained.speakers)
+        if folder != output and sum(len(job.targets) for job in planned) != 1:
             raise SqspeechError("-o -: standard output takes one recording in one voice; name a folder for more")
-        count, failures = convert_all(converter, jobs, folder, pitch=pitch)
+        count, failures = convert_all(converter, planned, folder, pitch=pitch, processes=jobs)
     failures.check(count, strict=strict)
     if folder == output:
         print(f"{output}: {count} recordings, listed in {output / 'manifest.tsv'}")

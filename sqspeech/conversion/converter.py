@@ -1,7 +1,7 @@
 """Samples in another speaker's voice."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import batched
 from pathlib import Path
 
@@ -36,9 +36,15 @@ from sqspeech.vocoders.world import World
 type Samples = NDArray[np.float32]
 type F0 = NDArray[np.float64]
 
+# Of each piece, the log-mel in each voice; it can be gone through twice.
+type Spoken = Callable[[], Iterable[Iterable[Tensor]]]
+
 # Blocks in which a long recording is gone through.
 BLOCK = 2**20
 PEAK = 0.999
+# Frames, in all voices together, that are kept between their two uses (finding the variance, and being spoken): ten
+# minutes. Those of longer recordings are decoded twice.
+KEPT = 60_000
 # Voices that are decoded at once: more hardly gain time, and take memory.
 VOICES = 8
 
@@ -146,10 +152,10 @@ class Converter:
         # Pieces begin at a code's first frame, so that they have the codes of the whole.
         pieces = cut(samples, self.sample_rate, 2 * config.features.hop_length)
         excitations = self._excitations(samples, pieces, voices, pitch, source)
-        restorers = self._restorers(recording, pieces, voices)
-        for piece, own in zip(pieces, excitations, strict=True):
-            spoken = self._say(recording, piece, voices)
-            for out, said, restore, excitation in zip(outs, spoken, restorers, own, strict=True):
+        spoken = self._spoken(recording, pieces, voices)
+        restorers = self._restorers(recording, pieces, voices, spoken)
+        for piece, own, in_voices in zip(pieces, excitations, spoken(), strict=True):
+            for out, said, restore, excitation in zip(outs, in_voices, restorers, own, strict=True):
                 place(piece, self._speak(restore(said), excitation, piece), out, self.sample_rate)
                 advance((piece.end - piece.start) / self.sample_rate)
         for out in outs:
@@ -178,19 +184,28 @@ class Converter:
             missing = len(mel) - converted.shape[1] - 1
             yield from functional.pad(converted.mT, (1, missing), mode="replicate").mT
 
+    def _spoken(self, recording: Recording, pieces: list[Piece], voices: Sequence[Voice] | None) -> Spoken:
+        def say() -> Iterator[Iterator[Tensor]]:
+            return (self._say(recording, piece, voices) for piece in pieces)
+
+        if recording.total * (len(voices) if voices else 1) > KEPT:
+            return say
+        kept = [list(in_voices) for in_voices in say()]
+        return lambda: kept
+
     def _restorers(
-        self, recording: Recording, pieces: list[Piece], voices: Sequence[Voice] | None
+        self, recording: Recording, pieces: list[Piece], voices: Sequence[Voice] | None, said: Spoken
     ) -> Sequence[Callable[[Tensor], Tensor]]:
         """Return what gives each voice's log-mel the variance that the source has over the whole recording."""
         if voices is None:
             return [lambda mel: mel]
         hop = self.trained.config.features.hop_length
         spoken, decoded = Moments(), [Moments() for _ in voices]
-        for piece in pieces:
+        for piece, in_voices in zip(pieces, said(), strict=True):
             own = slice((piece.start - piece.first) // hop, (piece.end - piece.first) // hop)
             spoken.add(self._mel(recording, piece)[own])
-            for moments, said in zip(decoded, self._say(recording, piece, voices), strict=True):
-                moments.add(said[own])
+            for moments, mel in zip(decoded, in_voices, strict=True):
+                moments.add(mel[own])
         return [Restorer(spoken, moments) for moments in decoded]
 
     def _excitations(

@@ -259,6 +259,21 @@ def test_a_long_recording_is_converted_as_if_it_were_one_piece(trained, monkeypa
         assert difference.max() < 0.1
 
 
+def test_what_is_short_is_decoded_once_and_what_is_long_alike(trained, monkeypatch):
+    source, found, decoded = long_voice(30.0), [], []
+    speak = trained.model.decoder.speak
+    monkeypatch.setattr(trained.model.decoder, "speak", lambda *given: decoded.append(given) or speak(*given))
+    pieces = len(cut(source, 16000, 320))
+    for kept, times in ((2 * 3001, 1), (2 * 3001 - 1, 2)):
+        monkeypatch.setattr(converter_module, "KEPT", kept)
+        outs = [np.zeros_like(source) for _ in range(2)]
+        Converter(trained, Noise()).convert_into(outs, source, [find_voice(trained, name) for name in ("f1", "m1")])
+        assert len(decoded) == times * pieces
+        decoded.clear()
+        found.append(outs)
+    np.testing.assert_array_equal(found[0], found[1])
+
+
 def test_threads_may_share_a_converter(trained):
     converter = Converter(trained)
     sources = [voice(f0, sentence) for sentence, f0 in enumerate((110.0, 150.0, 200.0, 240.0))]

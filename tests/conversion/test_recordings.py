@@ -14,7 +14,7 @@ from corpus import voice
 
 from sqspeech import audio
 from sqspeech.checkpoint import TrainedModel
-from sqspeech.conversion import Converter, Job, convert_all, plan, recordings
+from sqspeech.conversion import Converter, Job, computation, convert_all, plan
 from sqspeech.data.data_dir import DataDir, Utterance
 from sqspeech.data.inputs import read_inputs
 from sqspeech.errors import DataError, SqspeechError
@@ -115,6 +115,25 @@ def test_targets_come_from_one_place(to, jobs_list):
         plan([ANY], to, jobs_list, [])
 
 
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        ([("a", "f1:1,m1:1"), ("a", "f1_1_m1_1")], "a to f1:1,m1:1 and a to f1_1_m1_1 would be the same file"),
+        ([("a-to-f1", "m1"), ("b", "m1"), ("a", "f1-to-m1")], "a-to-f1 to m1 and a to f1-to-m1 would be"),
+        ([("a", "f1"), ("a", "f1")], "a to f1, asked for twice, would be the same file"),
+    ],
+)
+def test_results_that_would_be_one_file_are_refused_before_any_work(converter, tmp_path, wanted, message):
+    soundfile.write(tmp_path / "a.wav", voice(120.0, 0), 16000)
+    jobs = [
+        Job(utterance=Utterance(utt_id=name, spk_id=name, path=tmp_path / "a.wav"), targets=(target,))
+        for name, target in wanted
+    ]
+    with pytest.raises(DataError, match=f"{message}.*; leave one out or write it to another folder"):
+        convert_all(converter, jobs, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_patterns_are_inputs(tmp_path):
     for name in ("a.wav", "b.wav", "c.flac", "deep/er/d.wav", "odd[1].wav"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -173,7 +192,7 @@ def no_more_than(limit: int) -> None:
 )
 def test_a_disk_that_is_full_leaves_nothing(converter, tmp_path, monkeypatch, seconds, limit):
     """A recording of two seconds, of which what is on disk takes four bytes a sample, and the result two."""
-    monkeypatch.setattr(recordings, "LONG", seconds)
+    monkeypatch.setattr(computation, "LONG", seconds)
     soundfile.write(tmp_path / "a.wav", voice(120.0, 0, 2.0), 16000)
     jobs = plan(read_inputs([tmp_path / "a.wav"]), ["f1", "m1"], None, [])
     no_more_than(limit)
@@ -186,7 +205,7 @@ def test_a_disk_that_is_full_leaves_nothing(converter, tmp_path, monkeypatch, se
 
 
 def test_an_interruption_leaves_nothing(converter, tmp_path, monkeypatch):
-    monkeypatch.setattr(recordings, "LONG", 1.0)
+    monkeypatch.setattr(computation, "LONG", 1.0)
     soundfile.write(tmp_path / "a.wav", voice(120.0, 0, 2.0), 16000)
 
     def interrupted(*_: object) -> None:
@@ -203,7 +222,7 @@ def test_what_stays_on_disk_is_converted_alike(converter, tmp_path, monkeypatch)
     soundfile.write(tmp_path / "a.wav", voice(120.0, 0, 3.0), 16000)
     jobs = plan(read_inputs([tmp_path / "a.wav"]), ["f1"], None, [])
     convert_all(converter, jobs, tmp_path / "memory")
-    monkeypatch.setattr(recordings, "LONG", 1.0)
+    monkeypatch.setattr(computation, "LONG", 1.0)
     convert_all(converter, jobs, tmp_path / "disk")
     one, other = ((tmp_path / folder / "a-to-f1.wav").read_bytes() for folder in ("memory", "disk"))
     assert one == other

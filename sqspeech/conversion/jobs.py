@@ -1,0 +1,90 @@
+"""What is to be converted to what, and to which files."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sqspeech.data.data_dir import Utterance
+from sqspeech.errors import DataError
+
+# The target that stands for the utterance's own speaker.
+SOURCE = "source"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A recording, and the names of the voices that it is to be converted to."""
+
+    utterance: Utterance
+    targets: tuple[str, ...]
+
+    def file_name(self, target: str) -> str:
+        """Return the name of the file for a target: what a file name should not have is `_`."""
+        return f"{self.utterance.utt_id}-to-{re.sub(r'[^\w.+-]', '_', target)}.wav"
+
+    def seconds(self) -> float:
+        """Return how much speech becomes of it; 0 where the recording cannot be read."""
+        try:
+            return self.utterance.seconds() * len(self.targets)
+        except DataError:
+            return 0.0  # it is reported when its turn comes
+
+
+def check_names(jobs: Sequence[Job]) -> None:
+    """Raise DataError where two results would have the same file."""
+    known = dict[str, str]()
+    for job in jobs:
+        for target in job.targets:
+            own, name = f"{job.utterance.utt_id} to {target}", job.file_name(target)
+            if name in known:
+                both = f"{known[name]} and {own}" if known[name] != own else f"{own}, asked for twice,"
+                raise DataError(f"{name}: {both} would be the same file; leave one out or write it to another folder")
+            known[name] = own
+
+
+def plan(
+    utterances: Sequence[Utterance], to: Sequence[str], jobs_list: Path | None, speakers: Sequence[str]
+) -> list[Job]:
+    """Return what is to be converted to what: every utterance to all of `to`, or what a list says.
+
+    The target `all` is every one of the `speakers`.
+
+    Raises
+    ------
+    DataError
+        There are targets and a list, or neither; or the list is malformed (see `read_list`).
+    """
+    if bool(to) == bool(jobs_list):
+        raise DataError("give targets with --to, or a list of utterances and targets with --list; not both")
+    if jobs_list:
+        return read_list(jobs_list, utterances)
+    targets = [target for name in to for target in (speakers if name == "all" else [name])]
+    return [Job(utterance=utterance, targets=tuple(dict.fromkeys(targets))) for utterance in utterances]
+
+
+def read_list(path: Path, utterances: Sequence[Utterance]) -> list[Job]:
+    """Return the jobs of a list of `utt_id speaker target` lines, `-` for a speaker that the model does not know.
+
+    An utterance may stand on several lines.
+
+    Raises
+    ------
+    DataError
+        The list cannot be read, a line has not three fields, or names an utterance that is not among those given.
+    """
+    known, jobs = {utterance.utt_id: utterance for utterance in utterances}, list[Job]()
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: cannot read the list ({error}); check the path") from None
+    for number, line in enumerate(lines, 1):
+        fields = line.split()
+        if len(fields) != 3:
+            raise DataError(f"{path}:{number}: {len(fields)} fields, expected three: utterance, speaker, target")
+        utt_id, speaker, target = fields
+        if utt_id not in known:
+            raise DataError(f"{path}:{number}: no utterance {utt_id} among the inputs; name its recording, too")
+        source = known[utt_id] if speaker == "-" else replace(known[utt_id], spk_id=speaker)
+        jobs.append(Job(utterance=source, targets=(target,)))
+    return jobs
