@@ -10,6 +10,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from itertools import islice
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 
 # Enough that a long recording does not idle the others, few enough that results never pile up.
@@ -106,18 +107,21 @@ def _pool(
 
 @contextmanager
 def _deaf_to_interrupts() -> Iterator[None]:
-    """Let the processes that are started inside ignore Ctrl-C, from their first moment.
+    """Let the processes that are started inside never hear Ctrl-C, from their first moment.
 
-    Ctrl-C reaches the whole group, and the parent alone decides what it means.
+    Ctrl-C reaches the whole group, and the parent alone decides what it means. Here it waits: ignored, it would be lost
+    in the seconds that the fork server takes to begin.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # When it is started, it lets interrupts through again.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 # In a process of `map_in_order`: closed at the other end when the caller leaves before the end.

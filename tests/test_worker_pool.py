@@ -99,3 +99,46 @@ def is_running(pid: int) -> bool:
             return stat.read().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+SLOW_TO_START = """
+import os, pathlib, sys, time
+here = pathlib.Path(__file__).parent
+if os.getpid() != int((here / "caller").read_text()):
+    (here / "starting").touch()
+    time.sleep(1.5)
+
+def work(number):
+    (here / "working").touch()
+    time.sleep(0.2)
+    return number
+"""
+CALLER = """
+import contextlib, os, pathlib, sys
+pathlib.Path(sys.argv[1], "caller").write_text(str(os.getpid()))
+from slow import work
+from sqspeech.worker_pool import map_in_order
+
+if __name__ == "__main__":
+    try:
+        with contextlib.closing(map_in_order(work, range(50), jobs=2, died=str)) as results:
+            print(list(results))
+    except KeyboardInterrupt:
+        print("interrupted")
+"""
+
+
+@pytest.mark.parametrize("moment", ["starting", "working"])
+def test_an_interrupt_of_the_whole_group_is_the_caller_s(tmp_path, moment):
+    """Ctrl-C in a terminal reaches every process: it is lost by none, and complained of by none."""
+    (tmp_path / "slow.py").write_text(SLOW_TO_START)
+    (tmp_path / "script.py").write_text(CALLER)
+    command = [sys.executable, tmp_path / "script.py", tmp_path]
+    caller = subprocess.Popen(command, cwd=tmp_path, start_new_session=True, text=True, stdout=-1, stderr=-1)
+    deadline = time.monotonic() + 60
+    while not (tmp_path / moment).exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    time.sleep(0.3)
+    os.killpg(caller.pid, signal.SIGINT)
+    out, err = caller.communicate(timeout=60)
+    assert (out, err) == ("interrupted\n", "")
