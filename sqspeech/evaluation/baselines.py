@@ -29,7 +29,7 @@ class Baseline:
 
 
 def baselines(data: DataDir, config: LogMelConfig) -> dict[str, Baseline]:
-    """Return `mfcc`, whose frames have their utterance's mean taken off, and `log_mel` as the model sees it.
+    """Return `mfcc` and `log_mel`, whose frames have their utterance's mean taken off: a channel is no phone.
 
     The mean MFCC leave c0 out: how loud a recording is does not tell whose it is.
 
@@ -47,6 +47,7 @@ def baselines(data: DataDir, config: LogMelConfig) -> dict[str, Baseline]:
         found["mfcc"].frames[utterance.utt_id] = coefficients - mean, times
         found["mfcc"].means[utterance.utt_id] = mean[1:]
         mel = log_mel(torch.from_numpy(samples)).numpy()
-        found["log_mel"].frames[utterance.utt_id] = mel, np.arange(len(mel)) * config.hop_length / config.sample_rate
+        times = np.arange(len(mel)) * config.hop_length / config.sample_rate
+        found["log_mel"].frames[utterance.utt_id] = mel - mel.mean(axis=0), times
         found["log_mel"].means[utterance.utt_id] = mel.mean(axis=0)
     return found
