@@ -200,11 +200,8 @@ def test_no_onnx_is_said(monkeypatch, tmp_path):
 @pytest.mark.parametrize("rate", [16000, 44100])
 def test_the_example_needs_no_torch(tmp_path, rate):
     trained = untrained()
-    (code,) = re.findall(
-        r"^```python\n(.*?)^```",
-        Path(sqspeech.units.__file__).with_name("README.md").read_text(),
-        re.DOTALL | re.MULTILINE,
-    )
+    text = Path(sqspeech.units.__file__).with_name("README.md").read_text().partition("## Without torch")[2]
+    (code,) = re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
     (tmp_path / "codes.py").write_text("import sys\nsys.modules['torch'] = None\n" + code)
     export(trained, tmp_path / "model.onnx")
     stereo = np.stack([voice(130.0, 0, 1.0, rate), voice(150.0, 1, 1.0, rate)], axis=1)
