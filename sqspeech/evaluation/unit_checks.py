@@ -26,8 +26,8 @@ def matching_data(systems: Mapping[str, UnitSet], data: DataDir) -> tuple[DataDi
     ------
     DataError
         A system has no units, ones that are deduplicated without durations, or other utterances than the first
-        system; an utterance has no unit, a unit outside the codebook or is not in `data`; there is one speaker;
-        or units do not last as long as their recordings.
+        system; an utterance has no unit, a unit outside the codebook or is not in `data`; or units do not last as
+        long as their recordings.
     """
     (first, of_first), *_ = systems.items()
     for name, units in systems.items():
@@ -45,8 +45,6 @@ def matching_data(systems: Mapping[str, UnitSet], data: DataDir) -> tuple[DataDi
             "give the one that the units were made of"
         )
     used = data.subset(of_first)
-    if len(used.speakers) < 2:
-        raise DataError(f"all {len(used)} utterances are of {used.speakers[0]}; it takes two speakers to compare")
     seconds = {utterance.utt_id: utterance.seconds() for utterance in used}
     for name, units in systems.items():
         _check_lengths(name, units, seconds)

@@ -40,7 +40,7 @@ def draw_trade(path: Path, metrics: Mapping[str, Any]) -> None:
     """Draw ABX across speakers, where it was measured, and speaker accuracy over the bitrate, a point a system.
 
     ABX is that of the first representation in `REPRESENTATIONS` that all systems have. Lines show the
-    baselines, which have no bitrate.
+    baselines, which have no bitrate. Without ABX and speakers there is nothing to draw.
 
     Parameters
     ----------
@@ -52,17 +52,26 @@ def draw_trade(path: Path, metrics: Mapping[str, Any]) -> None:
     systems, baselines = metrics["systems"], metrics["baselines"]
     kind = next((kind for kind in REPRESENTATIONS if all(f"abx_{kind}" in s for s in systems.values())), "")
     bitrates = [system["bitrate"] for system in systems.values()]
-    with _figure(path, (9.2 if kind else 4.6, 4.4)) as figure:
-        *of_phones, of_speaker = figure.subplots(1, 2 if kind else 1, squeeze=False)[0]
-        for axes in of_phones:
+    chance = metrics["speaker_chance"]
+    panels = bool(kind) + (chance is not None)
+    if not panels:
+        return
+    with _figure(path, (4.6 * panels, 4.4)) as figure:
+        all_axes = list(figure.subplots(1, panels, squeeze=False)[0])
+        drawn: list[Line2D] = []
+        if kind:
+            axes = all_axes.pop(0)
             points = [system[f"abx_{kind}"]["across"] for system in systems.values()]
-            _panel(axes, bitrates, points, [baselines[name]["abx"]["across"] for name in BASELINES])
+            drawn = _panel(axes, bitrates, points, [baselines[name]["abx"]["across"] for name in BASELINES])
             name = REPRESENTATIONS[kind].name
             axes.set(ylabel=f"ABX error across speakers, {name} (%)", title="What they tell of phones")
-        lines = [baselines[name]["speaker_accuracy"] for name in BASELINES] + [metrics["speaker_chance"]]
-        drawn = _panel(of_speaker, bitrates, [system["speaker_accuracy"] for system in systems.values()], lines)
-        of_speaker.set(ylabel="speakers recognised (%)", title="What they tell of the speaker")
-        figure.legend(drawn, [*systems, *BASELINES.values(), "chance"], loc="outside lower center", ncols=4)
+        for axes in all_axes:
+            lines = [*(baselines[name]["speaker_accuracy"] for name in BASELINES), chance]
+            drawn = _panel(axes, bitrates, [system["speaker_accuracy"] for system in systems.values()], lines)
+            axes.set(ylabel="speakers recognised (%)", title="What they tell of the speaker")
+        figure.legend(
+            drawn, [*systems, *BASELINES.values(), "chance"][: len(drawn)], loc="outside lower center", ncols=4
+        )
         figure.suptitle("Lower is better on every axis", fontsize=8)
 
 

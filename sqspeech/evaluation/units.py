@@ -60,16 +60,16 @@ def evaluate_units(
     ------
     DataError
         The inputs cannot be used or do not belong together; see `matching_data`, `check_item`, `read_ctm`,
-        `count_phones`, `speaker_leakage` and `abx`.
+        `count_phones` and `abx`.
     """
     used, seconds = matching_data(systems, data)
     if item:
         check_item(item, seconds, slack=1 / min(units.info.frame_rate for units in systems.values()))
     phones = _phones(systems, alignment) if alignment else {}
     speakers = {utterance.utt_id: utterance.spk_id for utterance in used}
-    leakage = {name: speaker_leakage(_histograms(units), speakers) for name, units in systems.items()}
     references = baselines(used, LogMelConfig(**next(iter(systems.values())).info.features))
-    leakage |= {name: speaker_leakage(baseline.means, speakers) for name, baseline in references.items()}
+    vectors = {name: _histograms(units) for name, units in systems.items()}
+    leakage, too_few = _leakage(vectors | {name: baseline.means for name, baseline in references.items()}, speakers)
     frames = {name: baseline.frames for name, baseline in references.items()}
     of_units, of_baselines = abx_of_units(item, systems, frames) if item else ({}, {})
     metrics = {
@@ -77,18 +77,18 @@ def evaluate_units(
             name: _code_metrics(units, sum(seconds.values()))
             | {f"abx_{kind}": _abx(scores) for kind, scores in of_units.get(name, {}).items()}
             | (_phone_metrics(phones[name]) if alignment else {})
-            | {"speaker_accuracy": leakage[name].accuracy}
+            | _speaker_metrics(leakage, name)
             for name, units in systems.items()
         },
         "baselines": {
-            name: ({"abx": _abx(of_baselines[name])} if item else {}) | {"speaker_accuracy": leakage[name].accuracy}
+            name: ({"abx": _abx(of_baselines[name])} if item else {}) | _speaker_metrics(leakage, name)
             for name in references
         },
-        "speaker_chance": leakage["mfcc"].chance,
+        "speaker_chance": leakage["mfcc"].chance if leakage else None,
         "speakers": len(used.speakers),
         "utterances": len(used),
         "seconds": sum(seconds.values()),
-        "notes": list(_notes(len(data) - len(used), leakage["mfcc"], phones)),
+        "notes": [*too_few, *_notes(len(data) - len(used), leakage.get("mfcc"), phones)],
     }
     return UnitEvaluation(metrics=metrics, phones=phones)
 
@@ -142,11 +142,25 @@ def _abx(scores: AbxScores) -> dict[str, Any]:
     return {"within": scores.within, "across": scores.across, "items": scores.items, "dropped": scores.dropped}
 
 
-def _notes(unused: int, leakage: Leakage, phones: Mapping[str, PhoneCounts]) -> Iterator[str]:
+def _leakage(
+    vectors: Mapping[str, Mapping[str, NDArray[np.floating]]], speakers: Mapping[str, str]
+) -> tuple[dict[str, Leakage], list[str]]:
+    """Return the leakage of each system and baseline, or nothing and a note where there are too few speakers."""
+    try:
+        return {name: speaker_leakage(features, speakers) for name, features in vectors.items()}, []
+    except DataError as error:
+        return {}, [f"no speaker accuracy: {error}"]
+
+
+def _speaker_metrics(leakage: Mapping[str, Leakage], name: str) -> dict[str, float]:
+    return {"speaker_accuracy": leakage[name].accuracy} if leakage else {}
+
+
+def _notes(unused: int, leakage: Leakage | None, phones: Mapping[str, PhoneCounts]) -> Iterator[str]:
     """Say in words what does not count."""
     if unused:
         yield f"utterances of the data directory without units: {unused}"
-    if leakage.left_out:
+    if leakage and leakage.left_out:
         yield f"not in the speaker accuracy, as their speakers' only utterances: {_some(leakage.left_out)}"
     for counts in list(phones.values())[:1]:
         if counts.unaligned:

@@ -43,6 +43,13 @@ def test_without_abx_there_is_the_speaker_alone(tmp_path) -> None:
         assert both.width == 2 * one.width
 
 
+def test_without_speakers_there_are_the_phones_alone(tmp_path) -> None:
+    draw_trade(tmp_path / "both.png", metrics())
+    draw_trade(tmp_path / "one.png", metrics() | {"speaker_chance": None})
+    with Image.open(tmp_path / "both.png") as both, Image.open(tmp_path / "one.png") as one:
+        assert both.width == 2 * one.width
+
+
 def test_all_at_zero_is_drawn(tmp_path) -> None:
     figures = metrics()
     del figures["systems"]["a"]

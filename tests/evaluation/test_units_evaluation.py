@@ -15,6 +15,7 @@ from sqspeech.data.data_dir import DataDir
 from sqspeech.errors import DataError
 from sqspeech.evaluation.abx import abx
 from sqspeech.evaluation.mfcc import mfcc
+from sqspeech.evaluation.unit_pictures import draw_trade
 from sqspeech.evaluation.unit_table import unit_table
 from sqspeech.evaluation.units import evaluate_units
 from sqspeech.units import UnitInfo, Units, UnitSet
@@ -192,10 +193,6 @@ BROKEN = {
         ),
         "x: deduplicated units without their durations, .*; write them with --durations",
     ),
-    "one speaker": (
-        lambda units: replace(units, units={name: units[name] for name in units if name.startswith("f1")}),
-        "all 3 utterances are of f1; it takes two speakers",
-    ),
 }
 
 
@@ -204,6 +201,18 @@ def test_units_that_cannot_be_used(units, data, case: str) -> None:
     spoil, message = BROKEN[case]
     with pytest.raises(DataError, match=message):
         evaluate_units({"x": spoil(units)}, data)
+
+
+def test_one_speaker_has_all_but_a_speaker_accuracy(units, data, tmp_path) -> None:
+    own = replace(units, units={name: units[name] for name in units if name.startswith("f1")})
+    metrics = evaluate_units({"x": own}, data).metrics
+    assert metrics["systems"]["x"]["bitrate"] > 0
+    assert "speaker_accuracy" not in metrics["systems"]["x"]
+    assert metrics["speaker_chance"] is None
+    assert metrics["notes"][0].startswith("no speaker accuracy: 1 of 1 speakers have 2 utterances or more")
+    assert "speakers recognised" not in unit_table(metrics)
+    draw_trade(tmp_path / "trade.png", metrics)
+    assert not (tmp_path / "trade.png").exists()
 
 
 def test_vectors_that_are_not_one_a_step(units, data, item) -> None:
