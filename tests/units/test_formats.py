@@ -13,7 +13,7 @@ from sqspeech.data.data_dir import read_table
 from sqspeech.errors import DataError
 from sqspeech.units import FORMATS, MATRICES, Contents, UnitInfo, Units, read
 from sqspeech.units import folder as folder_of_units
-from sqspeech.units.formats import Entry
+from sqspeech.units.formats import Entry, entry
 
 EVERYTHING = Contents(deduplicated=True, durations=True, matrices=MATRICES)
 NAMES = ["a-1", "b", "z_é"]
@@ -60,6 +60,14 @@ def test_runs_are_what_groupby_finds():
     runs, lengths = Units(codes=codes).runs()
     expected = [(code, len(list(group))) for code, group in groupby(codes.tolist())]
     assert list(zip(runs.tolist(), lengths.tolist(), strict=True)) == expected
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 4, 5, 8, 9])
+def test_integers_are_text_in_parts(monkeypatch, count):
+    monkeypatch.setattr(entry, "AT_ONCE", 4)
+    values = np.arange(count) * 7
+    assert entry.spaced(values).split() == [str(7 * number) for number in range(count)]
+    assert "  " not in entry.spaced(values)
 
 
 def test_kaldi_by_kaldiio(extractor, found, tmp_path, monkeypatch):

@@ -22,6 +22,8 @@ class Entry:
     units: Units
 
 
+# Integers that are turned into text at once.
+AT_ONCE = 65_536
 # The fields of `Contents` that a format may have a place for.
 ALL = frozenset({"deduplicated", "durations", "matrices"})
 
@@ -80,7 +82,9 @@ class Contents:
 
 def spaced(values: NDArray[np.int64]) -> str:
     """Return integers as text."""
-    return " ".join(map(str, values.tolist()))
+    # In parts: as Python's numbers and strings, those of a day of speech would take a gigabyte.
+    parts = np.split(values, range(AT_ONCE, len(values), AT_ONCE))
+    return " ".join(" ".join(map(str, part.tolist())) for part in parts)
 
 
 def integers(where: Path, utt_id: str, text: str | Sequence[str]) -> NDArray[np.int64]:
