@@ -161,7 +161,7 @@ class UnitExtractor:
 
     def count(self, recording: Recording) -> int:
         """Return how many units a recording has; a DataError if none."""
-        count = self._encoder.codes(recording.frames)
+        count = self.known(recording, complete=True)
         if count < 1:
             raise DataError(f"{recording.frames} frames are too short for one unit; at least 4 are needed")
         return count

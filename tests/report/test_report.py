@@ -153,19 +153,6 @@ def test_commands_configuration_and_units_stand_as_they_are(reported, page):
     assert page.text("h1") == reported.name
 
 
-def test_pictures_of_units_are_in_the_page(experiment):
-    exp = experiment
-    (exp / "pictures").mkdir()
-    for name, colour in (("trade", "red"), ("phones-a", "blue")):
-        Image.new("RGB", (4, 3), colour).save(exp / "pictures" / f"{name}.png")
-    write_report(exp, exp / "report.html")
-    images = Page((exp / "report.html").read_text()).all("img")
-    found = [attributes for attributes in images if "evaluate-units" in attributes["alt"]]
-    assert [attributes["alt"].split(",")[0] for attributes in found] == ["phones-a", "trade"]
-    content = base64.b64decode(found[1]["src"].removeprefix("data:image/png;base64,"))
-    assert content == (exp / "pictures/trade.png").read_bytes()
-
-
 def test_the_page_asks_for_nothing_outside_itself(page):
     for tag, attributes in page.elements:
         assert tag not in {"script", "iframe", "object"}

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import kaldiio
 import numpy as np
+import pandas
 import pytest
 from units_models import noise
 
@@ -116,8 +117,6 @@ def test_npz_by_numpy(extractor, found, tmp_path):
 
 
 def test_parquet_by_pandas(extractor, found, tmp_path):
-    pandas = pytest.importorskip("pandas")
-    pytest.importorskip("pyarrow")
     folder = write(tmp_path, "parquet", found, EVERYTHING, extractor.info)
     table = pandas.read_parquet(folder / "units.parquet").set_index("utt_id")
     for utt_id, units in found.items():
