@@ -40,9 +40,11 @@ class TrainingConfig:
     The learning rate is halved at each of `learning_rate_milestones`; the Gumbel temperature at a step is
     exp(−`temperature_decay` · step). `objective` is the reconstruction term: ar_elbo, or the plain mse, which fits
     vq_ema alone, since the other quantisers' terms are in nats. `precision` is that of the network's products on a
-    GPU (a CPU computes in float32); the quantiser and the loss are in float32 always. `log_every`,
-    `validate_every`, `checkpoint_every` and `keep_every` count steps: of each `keep_every`-th step a checkpoint is
-    kept, the newest `keep` of them (0: none).
+    GPU (a CPU computes in float32); the quantiser and the loss are in float32 always, and the recurrent network of the
+    decoder in float32 or, where `precision` is lower, TF32. `log_every`, `validate_every`, `checkpoint_every` and
+    `keep_every` count steps: of each `keep_every`-th step a checkpoint is kept, the newest `keep` of them (0: none).
+    A checkpoint is written every `checkpoint_every` steps, but not sooner than `checkpoint_seconds` after the one
+    before, unless it is the best so far, is to be kept, or is the last.
     """
 
     steps: int = Field(default=500_000, ge=1)
@@ -54,8 +56,9 @@ class TrainingConfig:
     precision: Precision = "bfloat16"
     temperature_decay: float = Field(default=1e-5, ge=0)
     log_every: int = Field(default=100, ge=1)
-    validate_every: int = Field(default=5_000, ge=1)
+    validate_every: int = Field(default=10_000, ge=1)
     checkpoint_every: int = Field(default=1_000, ge=1)
+    checkpoint_seconds: float = Field(default=60.0, ge=0)
     keep_every: int = Field(default=50_000, ge=1)
     keep: int = Field(default=3, ge=0)
 

@@ -1,5 +1,6 @@
 """Shapes in the public signatures are checked while tests run, and torch uses one thread per process."""
 
+import os
 import signal
 from pathlib import Path
 
@@ -14,6 +15,8 @@ TENSOR_MODULES = (
 )
 install_import_hook([f"sqspeech.{name}" for name in TENSOR_MODULES.split()], "beartype.beartype")
 torch.set_num_threads(1)
+# Commands that are told no device; those tests that want a GPU name it.
+os.environ["SQSPEECH_DEVICE"] = "cpu"
 # A busy machine is no fault.
 settings.register_profile("any speed", deadline=None)
 settings.load_profile("any speed")
@@ -23,6 +26,15 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 
 # After the hook, which must stand before the first import of what it checks.
 from trained import Experiment, train_small  # noqa: E402
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what needs a GPU where there is none."""
+    if not torch.cuda.is_available():
+        for item in items:
+            if item.get_closest_marker("gpu"):
+                item.add_marker(pytest.mark.skip(reason="no GPU"))
+
 
 SPEECH = Path(__file__).resolve().parents[1] / "../shared/speech"
 

@@ -44,7 +44,7 @@ def convert(
 
     from sqspeech.conversion import Converter, convert_all, plan
 
-    found = find_device(device)
+    found = find_device(device, jobs=jobs)
     if jobs > 1 and found.type != "cpu":
         raise SqspeechError(
             f"--jobs {jobs}: a network on {found} stays in one process; say --device cpu or leave it out"

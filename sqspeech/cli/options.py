@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from sqspeech.data.data_dir import Utterance
 
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...", envvar="SQSPEECH_DEVICE")]
 Strict = Annotated[bool, typer.Option("--strict", help="End with status 1 if any input was skipped.")]
 Config = Annotated[Path, typer.Option(help="The experiment's YAML.")]
 Overrides = Annotated[list[str], typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override a value of it.")]
@@ -41,19 +41,25 @@ class VocoderChoice(StrEnum):
     griffin_lim = "griffin_lim"
 
 
-def find_device(name: str) -> "torch.device":
-    """Return the device of a name; `auto` is a GPU where there is one."""
+def find_device(name: str, *, jobs: int = 1) -> "torch.device":
+    """Return the device of a name and make it the current one.
+
+    `auto` is a GPU where there is one, but a CPU for a command whose `jobs` would each need the device to themselves.
+    """
     import torch
 
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        name = "cuda" if torch.cuda.is_available() and jobs == 1 else "cpu"
     try:
         device = torch.device(name)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError):
         raise SqspeechError(
-            f"--device {name}: not to be had on this machine; `sqspeech doctor` lists devices"
+            f"--device {name}: not available on this machine; `sqspeech doctor` lists devices"
         ) from None
+    if device.type == "cuda":
+        # Pinned memory, streams and events belong to the current device, whatever they are used with.
+        torch.cuda.set_device(device)
     return device
 
 

@@ -29,6 +29,7 @@ from sqspeech.excitation import (
     speaker_pitch,
     track_f0,
 )
+from sqspeech.quantizers.precision import full_precision
 from sqspeech.recording import Recording
 from sqspeech.vocoders import Vocoder, VocoderName, build_vocoder
 from sqspeech.vocoders.world import World
@@ -177,9 +178,12 @@ class Converter:
             raise DataError(f"{len(mel)} frames are too short for one code; at least 4 are needed")
         model = self.trained.model
         mean = torch.tensor(recording.level.mean, device=mel.device)[None, None] if recording.level.mean else None
-        z = model.quantize(mel.unsqueeze(0), mean=mean).z
+        with full_precision(mel.device):
+            z = model.quantize(mel.unsqueeze(0), mean=mean).z
         for some in batched(voices, VOICES):
-            converted = model.decoder.speak(z.expand(len(some), -1, -1), torch.cat([voice.embedding for voice in some]))
+            embeddings = torch.cat([voice.embedding for voice in some])
+            with full_precision(mel.device):
+                converted = model.decoder.speak(z.expand(len(some), -1, -1), embeddings)
             # The codes describe neither the first frame nor the last one or two: their neighbours stand for them.
             missing = len(mel) - converted.shape[1] - 1
             yield from functional.pad(converted.mT, (1, missing), mode="replicate").mT

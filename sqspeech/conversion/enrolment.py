@@ -1,11 +1,12 @@
 """A new speaker for a trained model, from a little speech."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from sqspeech.checkpoint import TrainedModel
 from sqspeech.conversion.converter import Samples
@@ -13,6 +14,7 @@ from sqspeech.errors import DataError
 from sqspeech.excitation import quick_f0, speaker_pitch
 from sqspeech.models.sqvae import mean_squared_error, target
 from sqspeech.progress import track
+from sqspeech.quantizers.precision import full_precision
 
 STEPS, BATCH, CODES, LEARNING_RATE = 300, 16, 48, 0.02
 # In seconds; less does not tell a voice from what it says.
@@ -61,32 +63,50 @@ def enroll(trained: TrainedModel, content: dict[str, Any], recordings: Sequence[
 
 
 def fit_embedding(trained: TrainedModel, recordings: Sequence[Samples]) -> Float[Tensor, "1 S"]:
-    """Return the embedding with which the decoder is nearest to the recordings' log-mel."""
+    """Return the embedding with which the decoder is nearest to the recordings' log-mel, in IEEE single precision."""
     decoder = trained.model.decoder
+    with full_precision(trained.device), _can_be_fitted(decoder.gru):
+        codes, wanted = _codes_and_target(trained, recordings)
+        length, known = min(CODES, len(codes)), decoder.speakers.weight.detach()
+        # All at once: each draw would have to wait until the device has its starts.
+        starts = torch.randint(
+            len(codes) - length + 1, (len(known) + STEPS, BATCH), generator=torch.Generator().manual_seed(0)
+        ).to(codes.device)
+        within = torch.arange(2 * length, device=codes.device)
+
+        def error(embedding: Tensor, first: Tensor) -> Tensor:
+            said = decoder.speak(codes[first[:, None] + within[:length]], embedding.expand(BATCH, -1))
+            return mean_squared_error(said, wanted[2 * first[:, None] + within])
+
+        with torch.inference_mode():
+            errors = [error(row.unsqueeze(0), first) for row, first in zip(known, starts, strict=False)]
+        nearest = int(torch.stack(errors).argmin())
+        embedding = known[nearest : nearest + 1].clone().requires_grad_()
+        optimizer = torch.optim.Adam([embedding], lr=LEARNING_RATE)
+        for first in track(starts[len(known) :], "enrolling", STEPS):
+            (embedding.grad,) = torch.autograd.grad(error(embedding, first), [embedding])
+            optimizer.step()
+    return embedding.detach()
+
+
+def _codes_and_target(trained: TrainedModel, recordings: Sequence[Samples]) -> tuple[Tensor, Tensor]:
+    """Return the quantised latents (L, D) of all recordings, and the log-mel (2 L, M) that they stand for."""
     with torch.inference_mode():
         mels = [trained.features(samples) for samples in recordings]
         codes = torch.cat([trained.model.quantize(mel).z for mel in mels], dim=1)[0]
         wanted = torch.cat([target(mel) for mel in mels], dim=1)[0]
     # Out of inference mode: what autograd saves must be ordinary tensors.
-    codes, wanted = codes.clone(), wanted.clone()
-    generator = torch.Generator().manual_seed(0)
+    return codes.clone(), wanted.clone()
 
-    def error(embedding: Tensor) -> Tensor:
-        length = min(CODES, len(codes))
-        starts = torch.randint(len(codes) - length + 1, (BATCH,), generator=generator).to(codes.device)
-        index = starts.unsqueeze(1) + torch.arange(length, device=codes.device)
-        frames = (2 * starts).unsqueeze(1) + torch.arange(2 * length, device=codes.device)
-        return mean_squared_error(decoder.speak(codes[index], embedding.expand(BATCH, -1)), wanted[frames])
 
-    with torch.inference_mode():
-        errors = [error(known.unsqueeze(0)) for known in decoder.speakers.weight]
-    nearest = int(torch.stack(errors).argmin())
-    embedding = decoder.speakers.weight[nearest : nearest + 1].detach().clone().requires_grad_()
-    optimizer = torch.optim.Adam([embedding], lr=LEARNING_RATE)
-    for _ in track(range(STEPS), "enrolling", STEPS):
-        (embedding.grad,) = torch.autograd.grad(error(embedding), [embedding])
-        optimizer.step()
-    return embedding.detach()
+@contextmanager
+def _can_be_fitted(gru: nn.GRU) -> Iterator[None]:
+    """Put a GRU into training mode: in eval mode cuDNN has no backward pass. Without dropout its output is the same."""
+    gru.train()
+    try:
+        yield
+    finally:
+        gru.eval()
 
 
 def _check_name(trained: TrainedModel, name: str) -> None:

@@ -10,11 +10,13 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from sqspeech.data.packed_frames import PackedFrames, Storage
-from sqspeech.data.random_hash import uniform
+from sqspeech.data.random_hash import hash_numbers, uniform
 from sqspeech.errors import ConfigError, DataError
 
 # The encoder's first convolution takes one frame at each side of what is reconstructed.
 CONTEXT = 2
+# Draws of a crop: which speaker or utterance, which position, which utterance of the speaker.
+DRAWS = 3
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
@@ -56,7 +58,7 @@ class Crops:
     left_out
         How many utterances are shorter than a crop with its context.
     on_device
-        Whether `batch` takes a step on the device and waits for nothing.
+        Whether the frames are on the training device: `batch` then takes a key from there and waits for nothing.
 
     Raises
     ------
@@ -96,11 +98,19 @@ class Crops:
         counts = torch.bincount(speaker).to(home)
         counts = counts[counts > 0]
         self._first, self._count = counts.cumsum(0) - counts, counts
-        self._rows = _rows(config.batch_size, part).to(home)
+        rows = _rows(config.batch_size, part)
+        self._places = (1 + DRAWS * rows + torch.arange(DRAWS).unsqueeze(1)).to(home)
 
-    def batch(self, step: int | Int[Tensor, ""]) -> tuple[Float[Tensor, "B T M"], Int[Tensor, " B"]]:
-        """Return this process's crops of a step, T = frames + 2, and the speakers' indices, on the device."""
-        choice, position, within = (uniform(self.seed, step, self._rows, stream) for stream in range(3))
+    def key(self, step: int) -> int:
+        """Return the key of a step's draws."""
+        return hash_numbers(self.seed, step)
+
+    def batch(self, key: int | Int[Tensor, ""]) -> tuple[Float[Tensor, "B T M"], Int[Tensor, " B"]]:
+        """Return this process's crops of a step, T = frames + 2, and the speakers' indices, where the frames are.
+
+        `key` is that of the step, as a number or as a tensor there.
+        """
+        choice, position, within = uniform(key, self._places)
         if self._sampling == "duration":
             place = (choice * self._total).long()
             utterance = torch.searchsorted(self._ends, place, right=True)
@@ -108,8 +118,7 @@ class Crops:
         else:
             utterance = self._utterance(choice, within)
             offset = (position * self._positions[utterance]).long()
-        mel = self._frames.gather(self._starts[utterance] + offset, self._length)
-        return mel, self._speakers[utterance].to(mel.device, non_blocking=True)
+        return self._frames.gather(self._starts[utterance] + offset, self._length), self._speakers[utterance]
 
     def _utterance(self, choice: Tensor, within: Tensor) -> Tensor:
         if self._sampling == "utterance":

@@ -34,9 +34,9 @@ class PackedFrames(Protocol):
     lengths
         Frames of each utterance, shape (U,), on the CPU.
     device
-        Where `gather` puts its result.
+        The training device.
     resident
-        Whether the frames are on that device, so that `gather` takes starts there and waits for nothing.
+        Whether the frames are on it: `gather` then takes starts there and waits for nothing. Else both are on the CPU.
     """
 
     lengths: Int[Tensor, " U"]
@@ -89,13 +89,11 @@ class ResidentFrames:
     def __init__(self, frames: Float[Tensor, "F M"], lengths: Sequence[int], device: torch.device) -> None:
         self.frames, self.lengths, self.device = frames, torch.tensor(lengths), device
         self.resident = frames.device.type == device.type
-        self._upload = Upload(device)
 
     def gather(self, starts: Int[Tensor, " B"], length: int) -> Float[Tensor, "B T M"]:
         """See `PackedFrames`."""
         index = starts.unsqueeze(1) + torch.arange(length, device=starts.device)
-        found = self.frames[index].float()
-        return found if self.resident else self._upload(found)
+        return self.frames[index].float()
 
     def describe(self) -> str:
         """See `PackedFrames`."""
@@ -119,7 +117,6 @@ class MappedFrames:
         numbers = {ark: number for number, ark in enumerate(dict.fromkeys(ark for ark, _ in places))}
         self._ark = np.array([numbers[ark] for ark, _ in places])
         self._offset = np.array([offset for _, offset in places])
-        self._upload = Upload(device)
 
     def gather(self, starts: Int[Tensor, " B"], length: int) -> Float[Tensor, "B T M"]:
         """See `PackedFrames`."""
@@ -130,38 +127,13 @@ class MappedFrames:
         for number, ark in enumerate(self._arks):
             rows = self._ark[utterance] == number
             found[rows] = np.lib.stride_tricks.sliding_window_view(ark, length * self._width)[begins[rows]]
-        values = found.view("<f4").reshape(len(first), length, -1)
-        return self._upload(torch.from_numpy(values))
+        return torch.from_numpy(found.view("<f4").reshape(len(first), length, -1))
 
     def describe(self) -> str:
         """See `PackedFrames`."""
         size = int(self.lengths.sum()) * self._width
         lists = LISTED * len(self.lengths) / 1e9
         return f"{size / 1e9:.2f} GB of features (float32) mapped from disk, {lists:.2f} GB of lists in memory"
-
-
-class Upload:
-    """Copies batches to the device without waiting: two pinned buffers take turns."""
-
-    def __init__(self, device: torch.device) -> None:
-        self.device = device
-        self._buffers: list[Tensor] = []
-        self._copied: list[torch.cuda.Event] = []
-        self._turn = 0
-
-    def __call__(self, batch: Tensor) -> Tensor:
-        """Return the batch on the device."""
-        if self.device.type != "cuda":
-            return batch.to(self.device)
-        if not self._buffers:
-            self._buffers = [torch.empty_like(batch, pin_memory=True) for _ in range(2)]
-            self._copied = [torch.cuda.Event() for _ in range(2)]  # type: ignore[no-untyped-call]
-        self._turn = 1 - self._turn
-        buffer, copied = self._buffers[self._turn], self._copied[self._turn]
-        copied.synchronize()
-        there = buffer.copy_(batch).to(self.device, non_blocking=True)
-        copied.record()
-        return there
 
 
 def _fill(frames: Tensor, utterances: Iterator[NDArray[np.float32]]) -> None:

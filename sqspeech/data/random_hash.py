@@ -1,34 +1,48 @@
-"""Random numbers as a function of their place: the same on every device, in any order, in any number of processes."""
+"""Random numbers as a function of their place: the same on every device, in any order, in any number of processes.
+
+A key is hashed on the host, and from it any number of draws on the device: element n of splitmix64's sequence that
+begins at the key (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014).
+"""
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float64, Int
 from torch import Tensor
 
-# The constants of splitmix64, as signed 64-bit numbers.
-GOLDEN = 0x9E3779B97F4A7C15 - 2**64
-FIRST = 0xBF58476D1CE4E5B9 - 2**64
-SECOND = 0x94D049BB133111EB - 2**64
+MASK = 2**64 - 1
+# The constants of splitmix64.
+GOLDEN, FIRST, SECOND = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
 
 
-def uniform(seed: int, step: int | Int[Tensor, ""], rows: Int[Tensor, " B"], stream: int) -> Float[Tensor, " B"]:
-    """Return a uniform draw from [0, 1) in float64 for each row, by hashing (seed, step, row, stream).
+def hash_numbers(*numbers: int) -> int:
+    """Return a hash of integers, in their order, in [−2⁶³, 2⁶³): splitmix64's finaliser once for each number."""
+    state = 0
+    for number in numbers:
+        state = _finalise((state + GOLDEN) & MASK) ^ (number & MASK)
+    return _signed(_finalise((state + GOLDEN) & MASK))
 
-    The hash is the finaliser of splitmix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number
-    generators", OOPSLA 2014), once for each number; 53 bits of it make the draw.
+
+def uniform(key: int | Int[Tensor, ""], places: Int[Tensor, "*shape"]) -> Float64[Tensor, "*shape"]:
+    """Return a uniform draw from [0, 1) for each place, which counts from 1.
+
+    The draw is 53 bits of element `place` of splitmix64's sequence from the state `key`. Nothing waits for the device
+    where `key` is a tensor there.
     """
-    signed = seed % 2**64 - (2**64 if seed % 2**64 >= 2**63 else 0)
-    state = torch.full_like(rows, signed)
-    for number in (step, rows, stream):
-        state = _finalise(state + GOLDEN) ^ number
-    drawn: Tensor = _shift(_finalise(state + GOLDEN), 11).double() * 2**-53
-    return drawn
+    if isinstance(key, int):
+        key = torch.tensor(key, device=places.device)
+    state = torch.add(key, places, alpha=_signed(GOLDEN))
+    state = (state ^ _shift(state, 30)) * _signed(FIRST)
+    state = (state ^ _shift(state, 27)) * _signed(SECOND)
+    return _shift(state ^ _shift(state, 31), 11).double() * 2**-53
 
 
-def _finalise(state: Tensor) -> Tensor:
-    state = (state ^ _shift(state, 30)) * FIRST
-    state = (state ^ _shift(state, 27)) * SECOND
-    mixed: Tensor = state ^ _shift(state, 31)
-    return mixed
+def _finalise(state: int) -> int:
+    state = (state ^ state >> 30) * FIRST & MASK
+    state = (state ^ state >> 27) * SECOND & MASK
+    return state ^ state >> 31
+
+
+def _signed(number: int) -> int:
+    return number - 2**64 if number >= 2**63 else number
 
 
 def _shift(state: Tensor, bits: int) -> Tensor:

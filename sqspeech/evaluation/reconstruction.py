@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sqspeech.models.sqvae import SQVAE, target
+from sqspeech.quantizers.precision import full_precision
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +37,7 @@ class Reconstruction:
 
 @torch.inference_mode()
 def measure_reconstruction(model: SQVAE, utterances: Iterable[tuple[Tensor, Tensor]], top_db: float) -> Reconstruction:
-    """Reconstruct utterances at full length, in eval mode, and pool the error.
+    """Reconstruct utterances at full length, in eval mode and IEEE single precision, and pool the error.
 
     Parameters
     ----------
@@ -52,9 +53,11 @@ def measure_reconstruction(model: SQVAE, utterances: Iterable[tuple[Tensor, Tens
     band_sum = band_squares = torch.zeros(())
     latents, codes = [], []
     for mel, speaker in utterances:
-        quantized = model.quantize(mel)
+        with full_precision(mel.device):
+            quantized = model.quantize(mel)
+            mel_hat = model.decoder(quantized.z, speaker)[0]
         wanted = target(mel)[0].double()
-        squared_error += (model.decoder(quantized.z, speaker)[0].double() - wanted).square().sum(0).mean().item()
+        squared_error += (mel_hat.double() - wanted).square().sum(0).mean().item()
         band_sum, band_squares = wanted.sum(0) + band_sum, wanted.square().sum(0) + band_squares
         frames += len(wanted)
         latents.append(quantized.z[0].cpu().numpy())

@@ -1,17 +1,25 @@
 """The speaker-conditioned recurrent decoder, and the time jitter before it."""
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float, Int
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from sqspeech import shared_batch
+from sqspeech.quantizers.precision import at_least_single
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
 class DecoderConfig:
-    """Sizes of the decoder; `width` is per direction of the GRU, `jitter` the probability of a replaced step."""
+    """Sizes of the decoder; `width` is per direction of the GRU, `jitter` the probability of a replaced step.
+
+    On a GPU a `width` of 128 is the largest whose backward pass runs in cuDNN's kernel for small states, which keeps
+    them on the chip; forward it is 192.
+    """
 
     width: int = Field(default=128, ge=1)
     layers: int = Field(default=2, ge=1)
@@ -53,13 +61,28 @@ class Decoder(nn.Module):
             z = time_jitter(z, self.jitter)
         return self.speak(z, self.speakers(speaker))
 
-    def speak(self, z: Float[Tensor, "B L D"], voice: Float[Tensor, "B S"]) -> Float[Tensor, "B T M"]:
-        """Return T = 2 L frames of log-mel in voices that are given by their embeddings."""
+    def speak(
+        self, z: Float[Tensor, "B L D"], voice: Float[Tensor, "B S"], lengths: Sequence[int] | None = None
+    ) -> Float[Tensor, "B T M"]:
+        """Return T = 2 L frames of log-mel in voices that are given by their embeddings.
+
+        `lengths` are the latent steps of each row, none longer than the one before and the first L; a row's output up
+        to its length is that of the row alone.
+        """
         frames = z.repeat_interleave(2, dim=1)
         voices = voice.unsqueeze(1).expand(-1, frames.shape[1], -1)
-        hidden, _ = self.gru(torch.cat([frames, voices], dim=-1))
-        mel: Tensor = self.projection(hidden)
+        mel: Tensor = self.projection(self._recur(torch.cat([frames, voices], dim=-1), lengths))
         return mel
+
+    def _recur(self, inputs: Tensor, lengths: Sequence[int] | None) -> Tensor:
+        # Autocast would give cuDNN float16, whatever its own type is: gradients below 6e-8 would be lost.
+        with torch.autocast(inputs.device.type, enabled=False):
+            inputs = at_least_single(inputs)
+            if lengths is None:
+                hidden: Tensor = self.gru(inputs)[0]
+                return hidden
+            packed = pack_padded_sequence(inputs, torch.tensor([2 * length for length in lengths]), batch_first=True)
+            return pad_packed_sequence(self.gru(packed)[0], batch_first=True)[0]
 
 
 def time_jitter(z: Float[Tensor, "B L D"], probability: float) -> Float[Tensor, "B L D"]:

@@ -1,6 +1,7 @@
 """The convolutional encoder."""
 
-from jaxtyping import Float
+import torch
+from jaxtyping import Bool, Float, Int
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
@@ -53,17 +54,50 @@ class Encoder(nn.Module):
         )
 
     def forward(
-        self, mel: Float[Tensor, "B T M"], mean: Float[Tensor, "B 1 M"] | None = None
+        self,
+        mel: Float[Tensor, "B T M"],
+        mean: Float[Tensor, "B 1 M"] | None = None,
+        lengths: Int[Tensor, " B"] | None = None,
     ) -> Float[Tensor, "B L O"]:
         """Return L = (T − 2) // 2 latent steps.
 
-        `mean` is that of the bands over the utterance that the frames are from, for an encoder that hears without it;
-        that of the frames when None.
+        Parameters
+        ----------
+        mel
+            Log-mel.
+        mean
+            Of the bands over the utterance that the frames are from, for an encoder that normalises its input; that
+            of the frames when None.
+        lengths
+            Frames of each row, an even number; a row's output up to its length is that of the row alone. All are whole
+            when None.
         """
         if self.normalize:
-            mel = mel - (mel.mean(1, keepdim=True) if mean is None else mean)
-        output: Tensor = self.layers(mel.transpose(1, 2))
-        return output.transpose(1, 2)
+            mel = mel - (_mean(mel, lengths) if mean is None else mean)
+        values = mel.transpose(1, 2)
+        for layer in self.layers:
+            values = layer(values)
+            if lengths is not None:
+                lengths = _outputs(layer, lengths) if isinstance(layer, nn.Conv1d) else lengths
+                # As the convolutions' own padding; a BatchNorm makes something else of zeros.
+                values = values * _inside(values.shape[2], lengths)[:, None] if isinstance(layer, nn.ReLU) else values
+        return values.transpose(1, 2)
+
+
+def _mean(mel: Tensor, lengths: Tensor | None) -> Tensor:
+    if lengths is None:
+        return mel.mean(1, keepdim=True)
+    real = _inside(mel.shape[1], lengths)[..., None]
+    return (mel * real).sum(1, keepdim=True) / lengths[:, None, None]
+
+
+def _inside(size: int, lengths: Int[Tensor, " B"]) -> Bool[Tensor, "B {size}"]:
+    return torch.arange(size, device=lengths.device) < lengths[:, None]
+
+
+def _outputs(layer: nn.Conv1d, inputs: Tensor) -> Tensor:
+    assert isinstance(layer.padding, tuple)
+    return (inputs + 2 * layer.padding[0] - layer.kernel_size[0]) // layer.stride[0] + 1
 
 
 def _conv(inputs: int, outputs: int, kernel_size: int, stride: int = 1, padding: int = 0) -> list[nn.Module]:

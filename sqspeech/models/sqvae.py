@@ -74,12 +74,16 @@ class SQVAE(nn.Module):
         temperature: float | Float[Tensor, ""] = 1.0,
         *,
         mean: Float[Tensor, "B 1 M"] | None = None,
+        lengths: Int[Tensor, " B"] | None = None,
     ) -> Quantized:
         """Return the quantised latents of a log-mel: sampled in training mode, the most probable in eval mode.
 
-        `mean` is for the encoder (see `Encoder.forward`).
+        `mean` is for the encoder (see `Encoder.forward`). `lengths` are the frames of each row, T for all when None; a
+        row's latents up to its (length − 2) // 2 are those of the row alone.
         """
-        quantized: Quantized = self.quantizer(*self._latents(mel, mean), temperature)
+        z, extra = self._latents(mel, mean, lengths)
+        mask = None if lengths is None else torch.arange(z.shape[1], device=z.device) < (lengths[:, None] - 2) // 2
+        quantized: Quantized = self.quantizer(z, extra, temperature, mask)
         return quantized
 
     def reconstruct(self, mel: Float[Tensor, "B T M"], speaker: Int[Tensor, " B"]) -> Float[Tensor, "B L2 M"]:
@@ -96,8 +100,9 @@ class SQVAE(nn.Module):
         mel: Tensor = self.decoder(self.quantizer.lookup(codes), speaker)
         return mel
 
-    def _latents(self, mel: Tensor, mean: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        z, extra = self.encoder(_even(mel), mean).tensor_split([self.quantizer.dim], dim=-1)
+    def _latents(self, mel: Tensor, mean: Tensor | None = None, lengths: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        even = None if lengths is None else lengths // 2 * 2
+        z, extra = self.encoder(_even(mel), mean, even).tensor_split([self.quantizer.dim], dim=-1)
         return z, extra
 
 

@@ -8,26 +8,29 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-_BACKENDS = (
-    torch.backends.cuda.matmul,
-    torch.backends.cudnn.conv,  # type: ignore[attr-defined]
-    torch.backends.mkldnn.matmul,  # type: ignore[attr-defined]
-    torch.backends.mkldnn.conv,  # type: ignore[attr-defined]
-)
+_ON_GPU = (torch.backends.cuda.matmul, torch.backends.cudnn.conv, torch.backends.cudnn.rnn)  # type: ignore[attr-defined]
+_ON_CPU = (torch.backends.mkldnn.matmul, torch.backends.mkldnn.conv)  # type: ignore[attr-defined]
+
+
+@contextmanager
+def float32_products(*, tf32: bool) -> Iterator[None]:
+    """Choose whether a GPU computes products, convolutions and recurrences of float32 in TF32; a CPU never does."""
+    wanted = dict.fromkeys(_ON_GPU, "tf32" if tf32 else "ieee") | dict.fromkeys(_ON_CPU, "ieee")
+    before = {backend: backend.fp32_precision for backend in wanted}
+    try:
+        for backend, precision in wanted.items():
+            backend.fp32_precision = precision
+        yield
+    finally:
+        for backend, precision in before.items():
+            backend.fp32_precision = precision
 
 
 @contextmanager
 def full_precision(device: torch.device) -> Iterator[None]:
     """Compute in IEEE single precision what autocast or the TF32 switches outside would lower."""
-    before = [backend.fp32_precision for backend in _BACKENDS]
-    try:
-        for backend in _BACKENDS:
-            backend.fp32_precision = "ieee"
-        with torch.autocast(device.type, enabled=False):
-            yield
-    finally:
-        for backend, precision in zip(_BACKENDS, before, strict=True):
-            backend.fp32_precision = precision
+    with float32_products(tf32=False), torch.autocast(device.type, enabled=False):
+        yield
 
 
 def at_least_single(tensor: Tensor) -> Tensor:

@@ -1,8 +1,10 @@
-"""The checkpoints of an experiment: written behind the training's back, and read back whatever happened."""
+"""The checkpoints of an experiment: written while training goes on, and read back whatever happened."""
 
+import math
 import os
 import shutil
 import sys
+import time
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -31,13 +33,24 @@ class Checkpoints:
         Of each step that is a multiple of it, step-N.ckpt is kept.
     keep
         How many of these, the newest.
+    seconds
+        The time after a checkpoint in which no other is due.
     """
 
-    def __init__(self, exp: Path, *, keep_every: int, keep: int) -> None:
-        self.exp, self.keep_every, self.keep = exp, keep_every, keep
+    def __init__(self, exp: Path, *, keep_every: int, keep: int, seconds: float = 0.0) -> None:
+        self.exp, self.keep_every, self.keep, self.seconds = exp, keep_every, keep, seconds
+        self._saved = -math.inf
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="checkpoints")
         self._pending: Future[None] | None = None
         self._last: int | None = None
+
+    def due(self) -> bool:
+        """Return whether the last one was saved long enough ago."""
+        return time.monotonic() - self._saved >= self.seconds
+
+    def keeps(self, step: int) -> bool:
+        """Return whether the checkpoint of a step stays as step-N.ckpt."""
+        return step > 0 and step % self.keep_every == 0 and self.keep > 0
 
     def save(self, content: Mapping[str, Any], *, best: bool) -> None:
         """Write a checkpoint, as best.ckpt too if it is; waits only while the one before is still being written.
@@ -48,6 +61,7 @@ class Checkpoints:
             The one before could not be written.
         """
         self.wait()
+        self._saved = time.monotonic()
         self._pending = self._writer.submit(self._write, _copy(content), best)
 
     def wait(self) -> None:
@@ -100,7 +114,7 @@ class Checkpoints:
                 # Before last.ckpt gets its name: who is killed here comes to this step again.
                 if best:
                     _link(temporary, self.exp / "best.ckpt")
-                if step and step % self.keep_every == 0 and self.keep:
+                if self.keeps(step):
                     _link(temporary, self.exp / f"step-{step}.ckpt")
         except SqspeechError as error:
             left = f"the checkpoint of step {self._last} is whole" if self._last is not None else "there is none before"

@@ -1,18 +1,20 @@
 """One training step, launched operation by operation or replayed as one CUDA graph."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, distributed
 from torch.profiler import record_function
 
 from sqspeech import shared_batch
-from sqspeech.config import ExperimentConfig, Precision
+from sqspeech.config import ExperimentConfig
 from sqspeech.data.crops import Crops
+from sqspeech.data.random_hash import hash_numbers
 from sqspeech.models.sqvae import SQVAE
+from sqspeech.quantizers.precision import float32_products
+from sqspeech.training.feed import Batch, Feed
 from sqspeech.training.schedules import learning_rate, temperature
 
 # Steps launched one by one before the graph is recorded: libraries allocate and choose their kernels in them.
@@ -49,32 +51,42 @@ class TrainingStep:
     ) -> None:
         self.model, self.crops, self.config, self.device = model, crops, config, device
         self._graphed = device.type == "cuda" and not eager
+        self._feed = None if crops.on_device else Feed(crops, device)
+        self._brought: Batch | None = None
         self._lr, self._temperature = torch.zeros((), device=device), torch.ones((), device=device)
-        self._step = torch.zeros((), dtype=torch.int64, device=device)
+        self._step, self._key = (torch.zeros((), dtype=torch.int64, device=device) for _ in range(2))
         self._first_bad = torch.full((), NEVER, device=device)
         self._sums: Tensor | None = None
         self._names: list[str] = []
-        self._batch: tuple[Tensor, Tensor] | None = None
         self.optimizer = torch.optim.Adam(model.parameters(), lr=self._lr, fused=True, capturable=device.type == "cuda")
         self.redraw(0)
 
     def redraw(self, draw: int) -> None:
         """Take another draw of the crops and of the noise; 0 is the seed's own."""
-        self.draw = draw
-        self.crops.seed = self.config.training.seed if draw == 0 else _mix(self.config.training.seed, draw)
-        self._forget_graph()
+        self.draw, seed = draw, self.config.training.seed
+        self.crops.seed = seed if draw == 0 else hash_numbers(seed, draw)
+        self.forget_graph()
 
     def __call__(self, step: int) -> None:
         """Train one step, the `step`-th from 0."""
-        self._prepare(step)
-        if not self._graphed:
-            self._train()
-        elif self._graph is not None:
-            self._graph.replay()
-        elif self._warmed_up < WARM_UP:
-            self._warm_up()
-        else:
-            self._record()
+        with self._device_is_current():
+            self._prepare(step)
+            if not self._graphed:
+                self._train()
+            elif self._graph is not None:
+                self._graph.replay()
+            elif self._warmed_up < WARM_UP:
+                self._warm_up()
+            else:
+                self._record()
+            if self._feed:
+                with record_function("sqspeech::data"):
+                    self._feed.draw(self.crops.key(step + 1))
+
+    def forget_graph(self) -> None:
+        """Give the recorded graph back; the next steps warm up and record another one."""
+        self._graph: torch.cuda.CUDAGraph | None = None
+        self._warmed_up = 0
 
     def statistics(self) -> dict[str, float]:
         """Return the sums of the statistics over the steps since `clear`. Waits for the device."""
@@ -114,29 +126,36 @@ class TrainingStep:
         with shared_batch.sharing():
             return None if self._sums is None else shared_batch.total(self._sums) / shared_batch.count()
 
+    def _device_is_current(self) -> AbstractContextManager[object]:
+        # Streams, events and graphs are made on the current device, whatever device their operands lie on.
+        return torch.cuda.device(self.device) if self.device.type == "cuda" else nullcontext()
+
+    def _generator(self) -> torch.Generator:
+        if self.device.type != "cuda":
+            return torch.default_generator
+        index = torch.cuda.current_device() if self.device.index is None else self.device.index
+        return torch.cuda.default_generators[index]
+
     def _prepare(self, step: int) -> None:
         # Fills and seeds are queued, not waited for; a graph reads them when it runs.
-        torch.manual_seed(_mix(self.config.training.seed, self.draw, step))
+        self._generator().manual_seed(hash_numbers(self.config.training.seed, self.draw, step))
         self._lr.fill_(learning_rate(self.config.training, step))
         self._temperature.fill_(temperature(self.config.training, step))
         self._step.fill_(step)
-        if not self.crops.on_device:
+        key = self.crops.key(step)
+        if self._feed:
             with record_function("sqspeech::data"):
-                self._receive(self.crops.batch(step))
+                self._brought = self._feed.bring(key)
+        else:
+            self._key.fill_(key)
 
-    def _receive(self, batch: tuple[Tensor, Tensor]) -> None:
-        if self._batch is None:
-            self._batch = batch[0].clone(), batch[1].clone()
-        for place, values in zip(self._batch, batch, strict=True):
-            place.copy_(values)
+    def _draw(self) -> Batch:
+        with record_function("sqspeech::data"):
+            return self.crops.batch(self._key)
 
     def _train(self) -> None:
-        with shared_batch.sharing(), _products_in(self.config.training.precision):
-            if self._batch is None:
-                with record_function("sqspeech::data"):
-                    mel, speaker = self.crops.batch(self._step)
-            else:
-                mel, speaker = self._batch
+        with shared_batch.sharing(), float32_products(tf32=self.config.training.precision != "float32"):
+            mel, speaker = self._brought or self._draw()
             self.optimizer.zero_grad()
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self._in_half(), cache_enabled=False):
                 output = self.model(mel, speaker, self._temperature)
@@ -180,42 +199,20 @@ class TrainingStep:
         bad = torch.where(finite, NEVER, self._step)
         torch.minimum(self._first_bad, bad, out=self._first_bad)
 
-    def _forget_graph(self) -> None:
-        self._graph: torch.cuda.CUDAGraph | None = None
-        self._warmed_up = 0
-
     def _warm_up(self) -> None:
         # On another stream than the default one, as the recording will be.
-        stream = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
-        stream.wait_stream(torch.cuda.current_stream(self.device))
+        stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
             self._train()
-        torch.cuda.current_stream(self.device).wait_stream(stream)
+        torch.cuda.current_stream().wait_stream(stream)
         self._warmed_up += 1
 
     def _record(self) -> None:
         graph = torch.cuda.CUDAGraph()
         self.optimizer.zero_grad()  # so that the graph allocates gradients of its own
-        with torch.cuda.graph(graph):
+        # On a stream of this device: torch's own, which all recordings share, is of the device of the first.
+        with torch.cuda.graph(graph, stream=torch.cuda.Stream()):  # type: ignore[no-untyped-call]
             self._train()
         self._graph = graph
         graph.replay()
-
-
-@contextmanager
-def _products_in(precision: Precision) -> Iterator[None]:
-    """Say what float32 products run in: TF32 where it is asked for and nowhere else."""
-    switches: list[Any] = [torch.backends.cuda.matmul, torch.backends.cudnn.conv, torch.backends.cudnn.rnn]  # type: ignore[attr-defined]
-    before = [switch.fp32_precision for switch in switches]
-    try:
-        for switch in switches:
-            switch.fp32_precision = "tf32" if precision == "tf32" else "ieee"
-        yield
-    finally:
-        for switch, value in zip(switches, before, strict=True):
-            switch.fp32_precision = value
-
-
-def _mix(*numbers: int) -> int:
-    # Seeds of neighbouring runs must not share streams at shifted steps, so the numbers are hashed.
-    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))

@@ -29,7 +29,7 @@ from sqspeech.training.validation import Validation
 # Other draws tried from one checkpoint, before the fault is taken not to be in the draw.
 ROLLBACKS = 5
 # What may change when an experiment is continued: how long, and what is written when.
-CHANGEABLE = ("steps", "checkpoint_every", "keep_every", "keep")
+CHANGEABLE = ("steps", "checkpoint_every", "checkpoint_seconds", "keep_every", "keep")
 
 
 class Trainer:
@@ -83,7 +83,9 @@ class Trainer:
         self.step, self.best_mse_db2 = 0, math.inf
         self.last_values: dict[str, float] = {}
         training = config.training
-        self.checkpoints = Checkpoints(exp, keep_every=training.keep_every, keep=training.keep)
+        self.checkpoints = Checkpoints(
+            exp, keep_every=training.keep_every, keep=training.keep, seconds=training.checkpoint_seconds
+        )
         if is_first():
             remove_torn(exp)
         content = self.checkpoints.load(device)
@@ -128,13 +130,18 @@ class Trainer:
                 while self.step < self.config.training.steps:
                     self._train(interruption)
             finally:
+                # Before the process group ends: a graph that holds NCCL's calls would keep it from ending.
+                self.train_step.forget_graph()
                 self.checkpoints.wait()
 
     def profile(self, steps: int) -> str:
         """Train some steps without keeping them, write EXP/profile.json and return where a step's time goes."""
         numbers = iter(range(self.step, self.step + 2**31))
         self.model.train()
-        return profile_steps(lambda: self.train_step(next(numbers)), steps, self.exp, self.device)
+        try:
+            return profile_steps(lambda: self.train_step(next(numbers)), steps, self.exp, self.device)
+        finally:
+            self.train_step.forget_graph()
 
     def _train(self, interruption: Interruption) -> None:
         """Train to the end, or to a step that is not finite and is then rolled back."""
@@ -149,28 +156,31 @@ class Trainer:
                 ends = self.step == training.steps
                 logs = self.step % training.log_every == 0
                 validates = self.step % training.validate_every == 0 or ends
-                saves = validates or self.step % training.checkpoint_every == 0
-                if not (logs or saves) and self.device.type != "cpu":
+                keeps = self.checkpoints.keeps(self.step)
+                may_save = self.step % training.checkpoint_every == 0
+                if not (logs or validates or keeps or may_save) and self.device.type != "cpu":
                     continue  # to look would be to wait for the device
-                number, bad = self._agree(interruption)
+                number, bad, due = self._agree(interruption)
                 if bad is not None:
                     self._roll_back(bad, log)
                     return
                 if logs:
                     self._log_training(log)
                 best = validates and self._validate(log)
-                if saves or number:
+                if best or ends or keeps or number or (may_save and due):
                     with log.pause():
                         self._save(best=best)
                 if number and not ends:
                     self.checkpoints.wait()
                     raise Stopped(self.exp, self.step, number)
 
-    def _agree(self, interruption: Interruption) -> tuple[signal.Signals | None, int | None]:
-        # A signal may reach one process only, and a loss be infinite in one: all must know at the same step.
+    def _agree(self, interruption: Interruption) -> tuple[signal.Signals | None, int | None, bool]:
+        """Return the signal that came, the first step that was not finite, and whether a checkpoint is due."""
+        # A signal may reach one process only, a loss be infinite in one, and clocks differ: all must know the same.
         self.checkpoints.check()
-        number, bad = least([-(interruption.requested or 0), self.train_step.first_bad()], self.device)
-        return (signal.Signals(-number) if number else None), (bad if bad != NEVER else None)
+        asked = [-(interruption.requested or 0), self.train_step.first_bad(), -int(self.checkpoints.due())]
+        number, bad, due = least(asked, self.device)
+        return (signal.Signals(-number) if number else None), (bad if bad != NEVER else None), bool(due)
 
     def _log_training(self, log: TrainingLog) -> None:
         training, last = self.config.training, self.step - 1

@@ -82,7 +82,7 @@ def test_a_folder_that_cannot_be_written_ends_the_run(trained, jobs, tmp_path):
 
 
 def test_a_gpu_stays_in_one_process(monkeypatch, capsys):
-    monkeypatch.setattr("sqspeech.cli.conversion.find_device", lambda name: torch.device("meta"))
+    monkeypatch.setattr("sqspeech.cli.conversion.find_device", lambda name, jobs: torch.device("meta"))
     monkeypatch.setattr(sys, "argv", ["sqspeech", "convert", "a.ckpt", "a.wav", "-o", "out", "--jobs", "2"])
     with pytest.raises(SystemExit):
         cli.main()

@@ -39,6 +39,23 @@ def test_the_fitted_embedding_beats_every_known_one_on_other_speech(trained):
     assert error(trained, held_out, embedding) < min(known)
 
 
+def test_it_gets_through_where_the_recurrent_network_has_a_backward_pass_in_training_mode_alone(trained, monkeypatch):
+    forward, draws = torch.nn.GRU.forward, []
+
+    def as_cudnn(gru, inputs, *state):
+        assert gru.training or not (torch.is_grad_enabled() and inputs.requires_grad)
+        assert torch.backends.cudnn.rnn.fp32_precision == "ieee"
+        return forward(gru, inputs, *state)
+
+    randint = torch.randint
+    monkeypatch.setattr(torch, "randint", lambda *args, **more: (draws.append(args), randint(*args, **more))[1])
+    monkeypatch.setattr(torch.nn.GRU, "forward", as_cudnn)
+    embedding = fit_embedding(trained, speech(160.0))
+    assert embedding.isfinite().all()
+    assert len(draws) == 1  # a draw a step would be a wait a step
+    assert not any(module.training for module in trained.model.modules())
+
+
 def test_nothing_but_the_new_speaker_changes(trained, experiment):
     content = read_checkpoint(experiment.checkpoint, CPU)
     found = enroll(trained, content, speech(160.0), "me")

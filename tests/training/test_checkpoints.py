@@ -52,6 +52,19 @@ def test_last_previous_best_and_the_newest_of_every_n_are_kept(tmp_path):
     assert found == {"last": 9, "previous": 8, "best": 3, "step-6": 6, "step-8": 8}
 
 
+def test_one_is_due_when_the_last_is_old_enough(tmp_path, monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    checkpoints = Checkpoints(tmp_path, keep_every=10, keep=1, seconds=60)
+    assert checkpoints.due()
+    checkpoints.save(content(1), best=False)
+    now[0] = 159.0
+    assert not checkpoints.due()
+    now[0] = 160.0
+    assert checkpoints.due()
+    checkpoints.wait()
+
+
 def test_none_is_kept_where_none_is_asked_for(tmp_path):
     saved(tmp_path, 1, 2, keep_every=1, keep=0)
     assert names(tmp_path) == {"last.ckpt", "previous.ckpt"}

@@ -21,8 +21,9 @@ def train(root: Path, exp: Path, steps: int) -> None:
     torch.set_num_threads(1)
     config = load_config(root / "c.yaml", [])
     training = replace(
-        config.training, steps=steps, log_every=1, validate_every=20, checkpoint_every=3, keep_every=10, keep=2
-    )
+        config.training, steps=steps, log_every=1, validate_every=20, checkpoint_every=3, checkpoint_seconds=0,
+        keep_every=10, keep=2,
+    )  # fmt: skip
     stores = (FeatureStore.open(root / "dump" / name) for name in ("train", "dev"))
     Trainer(replace(config, training=training), *stores, exp, CPU).run()
 

@@ -1,6 +1,7 @@
 import json
 import re
 import signal
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
@@ -102,6 +103,46 @@ def test_an_interrupted_run_loses_no_step(stores, tmp_path, number, monkeypatch)
     one, two = (read_checkpoint(exp / "last.ckpt", CPU)["model"] for exp in (straight, cut))
     assert all(torch.equal(one[name], two[name]) for name in one)
     assert log(cut) == log(straight)
+
+
+def test_checkpoints_keep_to_a_pace_and_the_best_the_kept_and_the_last_do_not_wait(stores, tmp_path, monkeypatch):
+    saved, save = [], Trainer._save
+    monkeypatch.setattr(Trainer, "_save", lambda trainer, **more: (saved.append(trainer.step), save(trainer, **more)))
+    often = {"steps": 12, "validate_every": 5, "checkpoint_every": 1, "keep_every": 4, "learning_rate": 1e-9}
+    run(stores, tmp_path / "paced", **often, checkpoint_seconds=3600)
+    # Of the validations after 5, 10 and 12 steps, those that found the least error yet.
+    errors = [line["dev_mse_db2"] for line in log(tmp_path / "paced") if "dev_mse_db2" in line]
+    best = [step for number, step in enumerate((5, 10)) if errors[number] < min([*errors[:number], 1e9])]
+    assert saved == sorted({0, 4, 8, 12, *best})
+    saved.clear()
+    run(stores, tmp_path / "all", **often, checkpoint_seconds=0)
+    assert saved == list(range(13))
+    one, two = (read_checkpoint(tmp_path / name / "last.ckpt", CPU)["model"] for name in ("paced", "all"))
+    assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+@pytest.mark.parametrize("how", ["done", "stopped", "failed", "profiled"])
+def test_the_graph_is_given_back_before_the_processes_part(stores, tmp_path, monkeypatch, how):
+    trainer = Trainer(EXPERIMENT, *stores, tmp_path, CPU)
+    trainer.train_step._graph = graph = object()
+    if how == "profiled":
+        trainer.profile(1)
+        assert trainer.train_step._graph is None
+        return
+    train_step = TrainingStep.__call__
+
+    def ended(step, index):
+        assert step._graph is graph
+        train_step(step, index)
+        if how == "stopped":
+            signal.raise_signal(signal.SIGTERM)
+        elif how == "failed":
+            raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(TrainingStep, "__call__", ended)
+    with {"done": nullcontext(), "stopped": pytest.raises(Stopped)}.get(how, pytest.raises(RuntimeError)):
+        trainer.run()
+    assert trainer.train_step._graph is None
 
 
 def test_another_configuration_is_refused_with_its_key(stores, tmp_path):

@@ -113,12 +113,14 @@ def test_repeats_itself_and_leaves_the_global_random_state():
     assert torch.equal(GriffinLim(CONFIG, iterations=4)(log_mel), first)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.gpu
 def test_cuda_gives_what_the_cpu_gives():
     log_mel = LogMel(CONFIG)(harmonic_tones(150.0, 0.5))
     copy = GriffinLim(CONFIG, iterations=4)(log_mel.cuda())
     assert copy.is_cuda
-    torch.testing.assert_close(copy.cpu(), GriffinLim(CONFIG, iterations=4)(log_mel), atol=1e-3, rtol=0)
+    # The phase of a bin that is nearly empty is rounding's, so that single samples may differ by more.
+    expected = GriffinLim(CONFIG, iterations=4)(log_mel)
+    assert (copy.cpu() - expected).norm() < 0.01 * expected.norm()
 
 
 @pytest.mark.parametrize(
