@@ -2,12 +2,13 @@
 
 `python benchmarks/conversion.py RECORDINGS... --json FILE` converts speech with a model of the published size, whose
 weights are random: time does not depend on them. A real-time factor is the CPU seconds of one thread for a second of
-speech.
+speech. With `--device cuda` a GPU is measured instead, by the clock: how many times faster than real time the network
+and conversion are, and how long a speaker takes to be added.
 """
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
@@ -16,13 +17,14 @@ import numpy as np
 import soundfile
 import torch
 import typer
-from measuring import describe_machine, in_own_process, own_bytes, print_table, watching
+from measuring import describe_machine, in_own_process, own_bytes, print_table, timed, watching
 from speech import RATE, Samples, recorded, synthesised
 
 from data_prep.command import run
 from sqspeech.checkpoint import build_model, checkpoint_content, write_content
 from sqspeech.config import ExperimentConfig
 from sqspeech.conversion import Converter, convert_all, plan
+from sqspeech.conversion.enrolment import fit_embedding
 from sqspeech.conversion.pieces import cut
 from sqspeech.conversion.voices import find_voice
 from sqspeech.data.inputs import read_inputs
@@ -68,17 +70,7 @@ def measure_speed(checkpoint: Path, samples: list[Samples]) -> dict[str, float]:
     seconds = sum(map(len, samples)) / RATE
     converters = {name: Converter.load(checkpoint, vocoder=name) for name in VOCODERS}
     network = converters["world"]
-    voice, hop = find_voice(network.trained, SPEAKERS[3]), network.trained.config.features.hop_length
-    pieces = [cut(each, RATE, 2 * hop) for each in samples]
-
-    def through_the_network() -> None:
-        with torch.inference_mode():
-            for each, own in zip(samples, pieces, strict=True):
-                recording = Recording(network.trained.log_mel, each)
-                for piece in own:
-                    list(network._say(recording, piece, [voice]))
-
-    found = {"rtf_network": cpu_seconds(through_the_network) / seconds}
+    found = {"rtf_network": cpu_seconds(lambda: through_the_network(network, samples)) / seconds}
     for name, converter in converters.items():
         elapsed = cpu_seconds(lambda c=converter: [c.convert(each, RATE, to=SPEAKERS[3]) for each in samples])
         found[f"rtf_{name}"] = elapsed / seconds
@@ -89,6 +81,33 @@ def measure_speed(checkpoint: Path, samples: list[Samples]) -> dict[str, float]:
             network.convert_into([np.zeros_like(each) for _ in voices], each, voices)
 
     found["rtf_world_nine_voices"] = cpu_seconds(to_nine_voices) / seconds
+    return found
+
+
+def through_the_network(converter: Converter, samples: Sequence[Samples]) -> None:
+    """Encode, quantise and decode recordings, their features included, in another voice."""
+    voice, hop = find_voice(converter.trained, SPEAKERS[3]), converter.trained.config.features.hop_length
+    with torch.inference_mode():
+        for each in samples:
+            recording = Recording(converter.trained.log_mel, each)
+            for piece in cut(each, RATE, 2 * hop):
+                for mel in converter._say(recording, piece, [voice]):
+                    mel.cpu()
+
+
+def measure_gpu(checkpoint: Path, samples: list[Samples]) -> dict[str, float]:
+    """Return the speeds on a GPU, and the seconds that enrolment takes, in this process."""
+    seconds, found = sum(map(len, samples)) / RATE, dict[str, float]()
+    converters = {name: Converter.load(checkpoint, "cuda", name) for name in VOCODERS}
+    works = {"network": lambda: through_the_network(converters["world"], samples)} | {
+        name: lambda c=converter: [c.convert(each, RATE, to=SPEAKERS[3]) for each in samples]
+        for name, converter in converters.items()
+    }
+    for name, work in works.items():
+        work()
+        found[f"xrt_gpu_{name}"] = seconds / min(timed(work, "cuda") for _ in range(3))
+    trained, half_a_minute = converters["world"].trained, np.resize(np.concatenate(samples), 30 * RATE)
+    found["enrolment_seconds_gpu"] = timed(lambda: fit_embedding(trained, [half_a_minute]), "cuda")
     return found
 
 
@@ -111,21 +130,23 @@ def main(
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures here.")] = None,
     seconds: Annotated[float, typer.Option(min=1, help="Of speech, for the speed.")] = 60,
     minutes: Annotated[list[float], typer.Option(min=0.1, help="Of a recording, for the memory.")] = [10, 40],  # noqa: B006
+    device: Annotated[str, typer.Option(help="cpu, or cuda to measure a GPU instead.")] = "cpu",
 ) -> None:
     """Measure the speed and the memory of conversion."""
     with TemporaryDirectory() as folder:
         checkpoint, recording = Path(folder) / "model.ckpt", Path(folder) / "long.wav"
         write_checkpoint(checkpoint)
         samples = speech(paths or [], seconds)
-        figures = in_own_process(measure_speed, checkpoint, samples, OMP_NUM_THREADS="1")
-        whole = np.concatenate(samples)
-        for length in minutes:
-            count = round(60 * length * RATE)
-            soundfile.write(recording, np.resize(whole, count), RATE)
-            held = in_own_process(
-                measure_memory, checkpoint, recording, Path(folder) / "out", "world", OMP_NUM_THREADS="1"
-            )
-            figures[f"megabytes_{length:g}_minutes"] = held / 1e6
+        if device == "cuda":
+            figures = in_own_process(measure_gpu, checkpoint, samples)
+        else:
+            figures = in_own_process(measure_speed, checkpoint, samples, OMP_NUM_THREADS="1")
+            for length in minutes:
+                soundfile.write(recording, np.resize(np.concatenate(samples), round(60 * length * RATE)), RATE)
+                held = in_own_process(
+                    measure_memory, checkpoint, recording, Path(folder) / "out", "world", OMP_NUM_THREADS="1"
+                )
+                figures[f"megabytes_{length:g}_minutes"] = held / 1e6
     print_table("conversion", ("", "figure"), [[name, f"{value:.3g}"] for name, value in figures.items()])
     if json_file:
         json_file.write_text(json.dumps(figures | {"machine": describe_machine()}, indent=2) + "\n")

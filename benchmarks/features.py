@@ -263,7 +263,7 @@ def main(
     rounds: Annotated[int, typer.Option(min=1, help="Turns of each side.")] = 3,
     repeats: Annotated[int, typer.Option(min=1, help="Times the speech is listed where two jobs share it.")] = 20,
     utterances: Annotated[int, typer.Option(min=1, help="The fewer of two numbers of short utterances.")] = 1000,
-    device: Annotated[str, typer.Option(help="`cuda` measures a GPU too.")] = "cpu",
+    device: Annotated[str, typer.Option(help="cpu, or cuda to measure a GPU instead.")] = "cpu",
 ) -> None:
     """Compare our features with librosa's; where the time goes, how two jobs scale, what memory they take."""
     if device != "cpu" and not torch.cuda.is_available():
@@ -275,13 +275,14 @@ def main(
             f"{len(recordings.flac_16k)} recordings, {recordings.seconds / 60:.1f} min; ours beside librosa's",
             flush=True,
         )
-        figures = in_own_process(measure_per_core, recordings, rounds, **ONE_THREAD)
-        figures |= measure_startup(recordings.flac_16k)
-        figures |= in_own_process(measure_scaling, recordings, repeats, rounds, **ONE_THREAD)
-        print(f"memory: {utterances} and {10 * utterances} utterances", flush=True)
-        figures |= measure_memory(recordings, utterances)
         if device != "cpu":
-            figures |= in_own_process(measure_device, recordings, device, repeats)
+            figures = in_own_process(measure_device, recordings, device, repeats)
+        else:
+            figures = in_own_process(measure_per_core, recordings, rounds, **ONE_THREAD)
+            figures |= measure_startup(recordings.flac_16k)
+            figures |= in_own_process(measure_scaling, recordings, repeats, rounds, **ONE_THREAD)
+            print(f"memory: {utterances} and {10 * utterances} utterances", flush=True)
+            figures |= measure_memory(recordings, utterances)
     print_figures(figures)
     if json_file:
         json_file.write_text(json.dumps(figures | {"machine": describe_machine()}, indent=2) + "\n")

@@ -13,7 +13,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import numpy as np
 import torch
@@ -33,13 +34,20 @@ from sqspeech.data.packed_frames import pack
 from sqspeech.errors import DataError, SqspeechError
 from sqspeech.features import LogMel
 from sqspeech.models.encoder import EncoderConfig
+from sqspeech.quantizers.precision import float32_products
 from sqspeech.training.profiling import parts_on_cpu, parts_on_gpu
 from sqspeech.training.step import WARM_UP, TrainingStep
+from sqspeech.training.validation import Validation
+
+if TYPE_CHECKING:
+    from sqspeech.data.feature_store import FeatureStore
 
 WIDTHS = (768, 256)
 # As many as VCTK has: the files are given to them in turn.
 SPEAKERS = 109
 WHOLE = 500_000
+# Of VCTK, 5 % of 44,257 utterances.
+DEV = 2_213
 PROFILED = 20
 # A training has its cores to itself: its threads spin while they wait for each other.
 OWN_CORES = {"OMP_WAIT_POLICY": "active"}
@@ -159,6 +167,9 @@ def measure_gpu(turn: Turn, rounds: int, long: int) -> dict[str, float]:
     }
     figures |= in_own_process(measure_floor, turn)
     figures |= in_own_process(break_down, replace(turn, side="eager"), PROFILED)
+    validation = in_own_process(measure_validation, turn)
+    between = turn.config.training.validate_every * seconds["ours"]
+    figures |= {"validation_seconds": validation, "validation_share": validation / (validation + between)}
     if long:
         figures |= in_own_process(measure_long, replace(turn, side="ours", steps=long))
     return figures
@@ -217,7 +228,7 @@ def product_rate(dtype: torch.dtype, device: str, size: int = 8192) -> float:
 
 
 def recurrent_seconds(config: ExperimentConfig) -> float:
-    """Return the time of the decoder's GRU alone, forward and backward in bfloat16, replayed as a CUDA graph."""
+    """Return the time of the decoder's GRU alone, forward and backward in TF32, replayed as a CUDA graph."""
     device = torch.device("cuda")
     decoder = build_model(config, SPEAKERS).decoder.to(device).train()
     shape = config.crops.batch_size, config.crops.frames, decoder.gru.input_size
@@ -226,9 +237,8 @@ def recurrent_seconds(config: ExperimentConfig) -> float:
 
 def graphed_seconds(gru: nn.GRU, frames: torch.Tensor) -> float:
     def work() -> None:
-        with torch.autocast("cuda", torch.bfloat16, cache_enabled=False):
-            hidden, _ = gru(frames)
-        torch.autograd.grad(hidden.float().sum(), [frames, *gru.parameters()])
+        with float32_products(tf32=True):
+            torch.autograd.grad(gru(frames)[0].sum(), [frames, *gru.parameters()])
 
     stream = torch.cuda.Stream()
     stream.wait_stream(torch.cuda.current_stream())
@@ -260,6 +270,20 @@ def break_down(turn: Turn, steps: int) -> dict[str, float]:
         wall = 1e6 * (time.perf_counter() - start)
     found = parts_on_gpu(profiler.key_averages()) if on_gpu else parts_on_cpu(profiler.key_averages(), wall)
     return {f"part_{name}_ms": time / steps / 1e3 for name, time in found.items()}
+
+
+def measure_validation(turn: Turn) -> float:
+    """Return the seconds of a validation on as many utterances as VCTK's dev has, of lengths like those of `files`."""
+    mels = [np.load(file.path) for file in turn.files]
+    names = [f"{number:05}" for number in range(DEV)]
+    data = [SimpleNamespace(utt_id=name, spk_id=str(int(name) % SPEAKERS)) for name in names]
+    dev = SimpleNamespace(path=Path("dev"), data=data, read=lambda name: mels[int(name) % len(mels)])
+    speakers = [str(number) for number in range(SPEAKERS)]
+    device = torch.device(turn.device)
+    validate = Validation(cast("FeatureStore", dev), speakers, turn.config.features.top_db, device)
+    model = build_model(turn.config, SPEAKERS).to(device)
+    validate(model)
+    return min(timed(lambda: validate(model), turn.device) for _ in range(3))
 
 
 def measure_long(turn: Turn) -> dict[str, float]:

@@ -1,0 +1,40 @@
+"""Every use of a model on a GPU: with its numbers where there is one, and the host's side of it where there is none."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from gpu.scenarios import scenarios
+
+HERE = Path(__file__).parent
+SHIM = Path(__file__).resolve().parents[2] / "../shared/gpu/shim/run.sh"
+
+
+@pytest.mark.gpu
+def test_a_gpu_gives_the_numbers_of_the_cpu(tmp_path):
+    wrong = []
+    for name, work in scenarios(tmp_path):
+        expected, found = (work(torch.device(device)) for device in ("cpu", "cuda"))
+        for key, values in expected.items():
+            # Codes are equal; the rest differs by rounding, which optimisation enlarges.
+            close = {"codes": 0, "enrolment": 2e-2}.get(name.split(",")[0] if "enrol" in name else key.split()[0], 1e-3)
+            if not np.allclose(found[key], values, rtol=close, atol=close * np.abs(values).max()):
+                wrong.append(f"{name}, {key}: {np.abs(found[key] - values).max()}")
+    assert wrong == []
+
+
+@pytest.mark.skipif(not (SHIM.exists() and shutil.which("g++")), reason="no library here that pretends to be a GPU")
+def test_the_host_gets_through_on_a_gpu(tmp_path):
+    command = [SHIM, "--venv", sys.prefix, HERE / "host_side.py"]
+    environment = os.environ | {"PYTHONPATH": "", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        list(map(str, command)), env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=500
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "FAILED" not in done.stdout
+    assert done.stdout.count(" kernels, ") == 107
