@@ -1,6 +1,7 @@
 """Every use of a model on a GPU: with its numbers where there is one, and the host's side of it where there is none."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -36,5 +37,6 @@ def test_the_host_gets_through_on_a_gpu(tmp_path):
         list(map(str, command)), env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=500
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "FAILED" not in done.stdout
-    assert done.stdout.count(" kernels, ") == 107
+    said = [line.rpartition(": ") for line in done.stdout.splitlines()]
+    assert [name for name, *_ in said] == [name for name, _ in scenarios(tmp_path)]
+    assert all(re.fullmatch(r"[1-9]\d* kernels, \d+ waits", how) for *_, how in said)
