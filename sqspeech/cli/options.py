@@ -57,7 +57,7 @@ def find_device(name: str, *, jobs: int = 1) -> "torch.device":
         raise SqspeechError(
             f"--device {name}: not available on this machine; `sqspeech doctor` lists devices"
         ) from None
-    if device.type == "cuda":
+    if device.type == "cuda" and device.index is not None:
         # Pinned memory, streams and events belong to the current device, whatever they are used with.
         torch.cuda.set_device(device)
     return device

@@ -17,12 +17,15 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from gpu.scenarios import scenarios
 
 from sqspeech import shared_batch
+from sqspeech.cli.options import find_device
 from sqspeech.features import LogMel
 from sqspeech.training import validation
 
 
 def main() -> int:
     accept_zeros()
+    assert {str(find_device(name)) for name in ("auto", "cuda")} == {"cuda"}
+    assert str(find_device("cuda:0")) == "cuda:0"
     failed = 0
     with tempfile.TemporaryDirectory() as folder:
         for name, work in scenarios(Path(folder)):
