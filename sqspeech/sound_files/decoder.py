@@ -1,0 +1,197 @@
+"""Sound files decoded forward, whatever they are made of."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from sqspeech.errors import DataError
+from sqspeech.sound_files.faults import TruncatedError, undecodable
+from sqspeech.sound_files.formats import refused
+from sqspeech.sound_files.layout import survey
+from sqspeech.sound_files.source import Part, Source, View
+
+# Samples that are decoded at once where they are only counted or passed over.
+BLOCK = 1 << 14
+# Of so many files what decoding has counted is kept.
+KEPT = 1 << 16
+_counted: dict[tuple[Path, int, int], tuple[int, ...]] = {}
+
+
+class Forward(soundfile.SoundFile):  # type: ignore[misc]
+    """A file of libsndfile that is read without the seek which soundfile adds to each reading."""
+
+    def seekable(self) -> bool:
+        """Return False, on which soundfile does without."""
+        return False
+
+
+class Decoder:
+    """The samples of a sound file, from the first to the last.
+
+    Attributes
+    ----------
+    path
+        The file.
+    sample_rate
+        In Hz.
+    channels
+        The number of channels.
+    note
+        What of the file is lost, if anything is.
+
+    Raises
+    ------
+    DataError
+        The file cannot be opened, is truncated, damaged, no sound, or in a format that is not read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with decoding(path):
+            self._source = Source(path)
+            try:
+                layout = survey(self._source)
+                self._parts, self._plain, self.note = layout.parts, layout.plain, layout.note
+                self._number, self._done, self._file = 0, 0, self._open(0)
+            except BaseException:
+                self._source.close()
+                raise
+        self.sample_rate, self.channels = int(self._file.samplerate), int(self._file.channels)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+        self._source.close()
+
+    @property
+    def key(self) -> tuple[Path, int, int]:
+        """The path, the size and the time of change of the file."""
+        return self.path, self._source.size, self._source.changed
+
+    @cached_property
+    def n_samples(self) -> int:
+        """How many samples each channel has; where no header knows, the file is decoded, once in a process."""
+        return sum(self._lengths)
+
+    def seek(self, first: int) -> None:
+        """Go to a sample: by a seek where the format has one that is exact, and else by decoding what is before it."""
+        with decoding(self.path):
+            number, before = 0, 0
+            while number + 1 < len(self._parts) and before + self._lengths[number] <= first:
+                before += self._lengths[number]
+                number += 1
+            self._go(number, first - before)
+
+    def read(self, count: int) -> NDArray[np.float32]:
+        """Return the next samples, shape (`count`, channels); raises a TruncatedError where there are fewer."""
+        with decoding(self.path):
+            if count <= self._left():
+                return self._read(count)
+            pieces = []
+            while count:
+                pieces.append(self._read(min(count, self._left())))
+                count -= len(pieces[-1])
+            return np.concatenate(pieces)
+
+    @cached_property
+    def _lengths(self) -> tuple[int, ...]:
+        """The number of samples of each part."""
+        if len(self._parts) == 1 and not self._parts[0].estimated:
+            return (int(self._file.frames),)
+        if self.key not in _counted:
+            lengths = tuple(self._count(number) for number in range(len(self._parts)))
+            if len(_counted) >= KEPT:
+                _counted.clear()
+            _counted[self.key] = lengths
+        return _counted[self.key]
+
+    def _open(self, number: int) -> Forward:
+        try:
+            return Forward(self._source.fd if self._plain else View(self._source, self._parts[number]), closefd=False)
+        except soundfile.LibsndfileError as error:
+            reason = error.error_string.rstrip(".")
+        try:
+            return Forward(self.path)  # some formats without a header are known by their suffix alone
+        except soundfile.LibsndfileError:
+            raise refused(self._source, reason) from None
+
+    def _count(self, number: int) -> int:
+        part = self._parts[number]
+        with decoding(self.path), self._open(number) as file:
+            if (file.samplerate, file.channels) != (self.sample_rate, self.channels):
+                raise DataError(
+                    f"{self.path}: joined of {self.channels} channels at {self.sample_rate} Hz and {file.channels} at "
+                    f"{file.samplerate} Hz; split it, such as with ffmpeg"
+                )
+            return _decoded(self.path, file, part) if part.estimated else int(file.frames)
+
+    def _go(self, number: int, first: int) -> None:
+        """Go to a sample of a part."""
+        seekable = not self._parts[number].estimated and bool(soundfile.SoundFile.seekable(self._file))
+        if number != self._number or (first < self._done and not seekable):
+            self._file.close()
+            self._number, self._done, self._file = number, 0, self._open(number)
+        if seekable and first != self._done:
+            self._done = self._file.seek(first)
+        while self._done < first:
+            self._read(min(BLOCK, first - self._done))
+
+    def _left(self) -> int:
+        """Return how many samples the open part still has, which is the next one where it has none."""
+        while self._done >= self._lengths[self._number]:
+            if self._number + 1 == len(self._parts):
+                raise TruncatedError(self.path, self.n_samples, self.n_samples + 1, "samples")
+            self._go(self._number + 1, 0)
+        return self._lengths[self._number] - self._done
+
+    def _read(self, count: int) -> NDArray[np.float32]:
+        samples: NDArray[np.float32] = self._file.read(count, dtype="float32", always_2d=True)
+        self._done += len(samples)
+        if len(samples) < count:
+            there = sum(self._lengths[: self._number]) + self._done
+            raise TruncatedError(self.path, there, self.n_samples, "samples")
+        return samples
+
+
+def _decoded(path: Path, file: Forward, part: Part) -> int:
+    """Return how many samples a part of unknown length has."""
+    total, last = 0, BLOCK
+    try:
+        while last == BLOCK:
+            last = len(file.read(BLOCK, dtype="float32", always_2d=True))
+            total += last
+    except soundfile.LibsndfileError:
+        if not part.promised:
+            raise
+    if total < part.promised:
+        raise TruncatedError(path, total, part.promised, "samples can be decoded")
+    return total
+
+
+@contextmanager
+def decoding(path: Path) -> Iterator[None]:
+    """Turn whatever a decoder raises into a DataError that names the file."""
+    try:
+        yield
+    except DataError:
+        raise
+    except OSError as error:
+        reason = (error.strerror or str(error)) if error.errno else str(error)
+        raise DataError(f"{path}: cannot read the audio file ({reason}); check the path") from error
+    except soundfile.LibsndfileError as error:
+        raise undecodable(path, error.error_string.rstrip(".")) from error
+    except Exception as error:
+        raise undecodable(path, f"{type(error).__name__}: {error}") from error

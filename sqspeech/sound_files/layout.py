@@ -1,0 +1,99 @@
+"""How a sound file is to be decoded: as one, or in parts, and with what corrections of its header."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sqspeech.sound_files import flac, mpeg, ogg
+from sqspeech.sound_files.chunks import MOST_CHUNKS, MPEG_CODES, Extent, extent
+from sqspeech.sound_files.faults import TruncatedError
+from sqspeech.sound_files.formats import refuse_unread
+from sqspeech.sound_files.source import Part, Source
+
+# Of what follows the audio of a file, so many bytes of no known kind are no loss.
+NEGLIGIBLE = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """The parts of a file, in their order, and what of it is lost; `plain` where libsndfile reads it as it is."""
+
+    parts: tuple[Part, ...]
+    note: str = ""
+    plain: bool = False
+
+
+def survey(source: Source) -> Layout:
+    """Return how to decode a file.
+
+    Raises
+    ------
+    DataError
+        It is truncated, or in a format that is not read.
+    """
+    start = source.skip_tags(0)
+    magic = source.at(start, 4)
+    if magic == b"fLaC":
+        parts = list(flac.parts(source, start))
+    elif magic == b"OggS":
+        parts = list(ogg.parts(source, start))
+    elif found := extent(source, start):
+        return _of_chunks(source, start, found)
+    else:
+        refuse_unread(source, start)
+        parts = list(mpeg.parts(source, start, source.size))
+    whole = Part(begin=0, end=source.size)
+    return Layout(parts=tuple(parts) or (whole,), plain=not parts or parts == [whole])
+
+
+def _of_chunks(source: Source, start: int, first: Extent) -> Layout:
+    found, parts, note = first, list[Part](), ""
+    while True:
+        end, following, note = _end(source, found)
+        parts += _parts_of(source, start, found, end)
+        if following is None:
+            break
+        start, found = following
+    whole = Part(begin=0, end=source.size)
+    plain = len(parts) == 1 and not parts[0].patches and not parts[0].estimated
+    return Layout(parts=(whole,) if plain and not start else tuple(parts), note=note, plain=plain and not start)
+
+
+def _end(source: Source, found: Extent) -> tuple[int, tuple[int, Extent] | None, str]:
+    """Return where the audio ends, the container that follows it if there is one, and what is lost."""
+    stated, there = found.stated, max(0, source.size - found.begin)
+    if stated is None or (stated == 0 and not _tail(source, found, found.begin)[2]):
+        return found.begin + there, None, ""
+    if stated > there:
+        raise TruncatedError(source.path, there, stated, "bytes of audio")
+    end = found.begin + stated
+    if end == source.size:
+        return end, None, ""
+    at, following, sound = _tail(source, found, end + -stated % found.pad)
+    if following:
+        return end, (at, following), ""
+    lost = 0 if sound or source.skip_zeros(at) == source.size else source.size - at
+    note = f"{lost} bytes behind the end that its header states are not read" if lost > NEGLIGIBLE else ""
+    return end, None, note
+
+
+def _tail(source: Source, found: Extent, at: int) -> tuple[int, Extent | None, bool]:
+    """Return where the chunks from an offset on end, the container there, and whether they end with the file."""
+    for _ in range(MOST_CHUNKS):
+        if following := extent(source, at):
+            return at, following, True
+        chunk = found.chunk(source, at) if found.chunk else None
+        if chunk is None or not chunk.id.isascii() or not chunk.id.decode().isprintable():
+            break
+        if not at < chunk.next <= source.size + found.pad:
+            break
+        at = chunk.next
+    return at, None, at >= source.size
+
+
+def _parts_of(source: Source, start: int, found: Extent, end: int) -> Iterator[Part]:
+    if found.code in MPEG_CODES:
+        yield from mpeg.parts(source, found.begin, end)
+        return
+    size = end - found.begin
+    corrected = found.corrected(size) if size != found.stated or source.at(start, 4) == b"BW64" else ()
+    yield Part(begin=start, end=source.size if not start and found.stated == size else end, patches=corrected)
