@@ -233,7 +233,7 @@ def _sphere(source: Source, start: int) -> Extent | None:
     header = source.at(start, min(int(length[1]), 1 << 16)) if length else b""
     if found := EMBEDDED.search(header):
         raise UnreadFormatError(source.path, f"SPHERE compressed with {found[1].decode()}")
-    numbers = dict(re.findall(rb"(sample_count|channel_count|sample_n_bytes) -i (\d+)", header))
+    numbers = dict(re.findall(rb"(sample_count|channel_count|sample_n_bytes) -\w+ (\d+)", header))
     if not length or len(numbers) < 3:
         return None
     count, channels, width = (int(numbers[name]) for name in (b"sample_count", b"channel_count", b"sample_n_bytes"))

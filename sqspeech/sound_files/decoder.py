@@ -140,20 +140,28 @@ class Decoder:
 
     def _go(self, number: int, first: int) -> None:
         """Go to a sample of a part."""
-        seekable = not self._parts[number].estimated and bool(soundfile.SoundFile.seekable(self._file))
-        if number != self._number or (first < self._done and not seekable):
-            self._file.close()
-            self._number, self._done, self._file = number, 0, self._open(number)
-        if seekable and first != self._done:
-            self._done = self._file.seek(first)
+        if number != self._number:
+            self._start(number)
+        part = self._parts[number]
+        if first != self._done and not part.estimated and soundfile.SoundFile.seekable(self._file):
+            try:
+                self._done = self._file.seek(max(0, first - part.preroll))
+            except soundfile.LibsndfileError:  # of a format that goes back to its beginning at most
+                self._start(number)
+        if first < self._done:
+            self._start(number)
         while self._done < first:
             self._read(min(BLOCK, first - self._done))
+
+    def _start(self, number: int) -> None:
+        self._file.close()
+        self._number, self._done, self._file = number, 0, self._open(number)
 
     def _left(self) -> int:
         """Return how many samples the open part still has, which is the next one where it has none."""
         while self._done >= self._lengths[self._number]:
             if self._number + 1 == len(self._parts):
-                raise TruncatedError(self.path, self.n_samples, self.n_samples + 1, "samples")
+                raise TruncatedError(self.path, f"{self.n_samples} samples are not enough")
             self._go(self._number + 1, 0)
         return self._lengths[self._number] - self._done
 
@@ -162,7 +170,7 @@ class Decoder:
         self._done += len(samples)
         if len(samples) < count:
             there = sum(self._lengths[: self._number]) + self._done
-            raise TruncatedError(self.path, there, self.n_samples, "samples")
+            raise TruncatedError(self.path, f"{there} of {self.n_samples} samples")
         return samples
 
 
@@ -177,7 +185,7 @@ def _decoded(path: Path, file: Forward, part: Part) -> int:
         if not part.promised:
             raise
     if total < part.promised:
-        raise TruncatedError(path, total, part.promised, "samples can be decoded")
+        raise TruncatedError(path, f"{total} of {part.promised} samples can be decoded")
     return total
 
 

@@ -6,19 +6,18 @@ from sqspeech.errors import DataError
 
 
 class TruncatedError(DataError):
-    """A file that has fewer bytes, frames or samples than its header states."""
+    """A file whose end is missing; `detail` says how that is known, such as "10 of 20 samples"."""
 
-    def __init__(self, path: Path, there: int, stated: int, unit: str) -> None:
-        super().__init__(f"{path}: truncated, {there} of {stated} {unit}; fetch or record it again")
+    def __init__(self, path: Path, detail: str) -> None:
+        super().__init__(f"{path}: truncated, {detail}; fetch or record it again")
 
 
 class UnreadFormatError(DataError):
-    """Sound, which may be as it should, in a format that is not read."""
+    """Sound in a format that is not read."""
 
-    def __init__(self, path: Path, name: str, reason: str = "") -> None:
-        detail = f" ({reason})" if reason else ""
+    def __init__(self, path: Path, name: str) -> None:
         super().__init__(
-            f"{path}: {name}, a format that is not read{detail}; convert it to FLAC or WAV, such as with ffmpeg -i"
+            f"{path}: not a format that is read: {name}; convert it to FLAC or WAV, such as with ffmpeg -i"
         )
 
 

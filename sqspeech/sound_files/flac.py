@@ -9,8 +9,6 @@ BEGINNINGS = (b"fLaC\0\0\0\x22", b"fLaC\x80\0\0\x22")
 LENGTH_AT, INFO = 21, 42
 # Bytes at the end that are searched for the last frame: its own, or these where they are not known, and tags.
 LONGEST_FRAME, TAGS = 1 << 16, 1024
-# Bytes of metadata that may be in the way of such a reckoning.
-SLACK = 1 << 16
 
 
 def parts(source: Source, start: int) -> Iterator[Part]:
@@ -51,9 +49,18 @@ def _agrees(source: Source, start: int, header: bytes) -> bool:
     middle = source.at(half, longest + 16)
     for at, behind in _frames(middle, sync, block):
         most = longest / block
-        there, left = half + at - start, source.size - half - at
-        return there <= most * behind + SLACK and left <= most * (total - behind + block) + SLACK
+        there, left = half + at - _audio(source, start), source.size - half - at
+        return there <= most * behind and left <= most * (total - behind + block) + TAGS
     return source.size < 2 * longest
+
+
+def _audio(source: Source, start: int) -> int:
+    """Return the offset of the first frame."""
+    at, last = start + 4, False
+    while not last and len(header := source.at(at, 4)) == 4:
+        last = header[0] >= 0x80
+        at += 4 + int.from_bytes(header[1:])
+    return at
 
 
 def _frames(data: bytes, sync: bytes, block: int) -> Iterator[tuple[int, int]]:

@@ -3,8 +3,9 @@
 import struct
 
 from sqspeech.errors import DataError
+from sqspeech.sound_files import ogg
 from sqspeech.sound_files.chunks import extent
-from sqspeech.sound_files.faults import UnreadFormatError, undecodable
+from sqspeech.sound_files.faults import TruncatedError, UnreadFormatError, undecodable
 from sqspeech.sound_files.source import Source
 
 SOUND = {
@@ -54,8 +55,8 @@ PAGES = (b"<!doctype", b"<html", b"<?xml", b"<head", b"{")
 OGG = {
     b"Speex": "Speex in Ogg",
     b"\x7fFLAC": "FLAC in Ogg",
-    b"OpusHead": "Opus in Ogg of a form",
-    b"\x01vorbis": "Vorbis in Ogg of a form",
+    b"OpusHead": "Opus in Ogg",
+    b"\x01vorbis": "Vorbis in Ogg",
     b"\x80theora": "Ogg with video",
     b"fishead": "Ogg with a skeleton",
 }
@@ -69,6 +70,7 @@ WAV = {
     0x2001: "DTS",
     0x22: "TrueSpeech",
 }
+OGG_READ = ("Opus in Ogg", "Vorbis in Ogg")
 # Codes of WAV that libsndfile reads.
 READ = (0x01, 0x02, 0x03, 0x06, 0x07, 0x11, 0x31, 0x38, 0x40, 0x50, 0x55)
 
@@ -101,22 +103,26 @@ def refuse_unread(source: Source, start: int) -> None:
 
 
 def refused(source: Source, reason: str) -> DataError:
-    """Return the error for a file that libsndfile refuses, of a format that it reads in part or that is unknown."""
+    """Return the error for a file that libsndfile refuses, of a container that it reads in part or that is unknown."""
     start = source.skip_tags(0)
-    name = _form(source, start)
-    return UnreadFormatError(source.path, name, reason) if name else undecodable(source.path, reason)
-
-
-def _form(source: Source, start: int) -> str:
-    page = source.at(start, 27 + 255 + 16)
-    if page[:4] == b"OggS" and len(page) > 27:
-        packet = page[27 + page[26] :]
-        return next((name for magic, name in OGG.items() if packet.startswith(magic)), "Ogg")
+    if source.at(start, 4) == b"OggS":
+        return _refused_ogg(source, start, reason)
     found = extent(source, start)
     if found and found.code and found.code not in READ:
-        return f"WAV of {WAV.get(found.code, 'an encoding')} (0x{found.code:04x})"
+        return UnreadFormatError(source.path, f"WAV of {WAV.get(found.code, 'an encoding')} (0x{found.code:04x})")
     encoding = _encoding_of_aiff(source, start)
-    return f"AIFF of the encoding {encoding}" if encoding else ""
+    return UnreadFormatError(source.path, f"AIFF of {encoding}") if encoding else undecodable(source.path, reason)
+
+
+def _refused_ogg(source: Source, start: int, reason: str) -> DataError:
+    page = source.at(start, 27 + 255 + 16)
+    packet = page[27 + page[26] :] if len(page) > 27 else b""
+    name = next((name for magic, name in OGG.items() if packet.startswith(magic)), "")
+    if not name:
+        return undecodable(source.path, reason)
+    if name in OGG_READ and not ogg.ends(source):
+        return TruncatedError(source.path, ogg.UNENDED)
+    return UnreadFormatError(source.path, f"{name}{f' of an unusual form ({reason})' if name in OGG_READ else ''}")
 
 
 def _encoding_of_aiff(source: Source, start: int) -> str:

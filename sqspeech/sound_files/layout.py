@@ -31,31 +31,33 @@ def survey(source: Source) -> Layout:
         It is truncated, or in a format that is not read.
     """
     start = source.skip_tags(0)
-    magic = source.at(start, 4)
+    magic, note = source.at(start, 4), ""
     if magic == b"fLaC":
         parts = list(flac.parts(source, start))
     elif magic == b"OggS":
         parts = list(ogg.parts(source, start))
+        note = "" if ogg.ends(source) else ogg.UNENDED
     elif found := extent(source, start):
         return _of_chunks(source, start, found)
     else:
         refuse_unread(source, start)
         parts = list(mpeg.parts(source, start, source.size))
     whole = Part(begin=0, end=source.size)
-    return Layout(parts=tuple(parts) or (whole,), plain=not parts or parts == [whole])
+    return Layout(parts=tuple(parts) or (whole,), note=note, plain=parts in ([], [whole]))
 
 
 def _of_chunks(source: Source, start: int, first: Extent) -> Layout:
-    found, parts, note = first, list[Part](), ""
+    found, parts = first, list[Part]()
     while True:
         end, following, note = _end(source, found)
         parts += _parts_of(source, start, found, end)
         if following is None:
             break
         start, found = following
-    whole = Part(begin=0, end=source.size)
-    plain = len(parts) == 1 and not parts[0].patches and not parts[0].estimated
-    return Layout(parts=(whole,) if plain and not start else tuple(parts), note=note, plain=plain and not start)
+    # libsndfile passes over the chunks of WAV and AIFF that follow the audio; of others it takes them for audio.
+    untouched = parts[0].begin == 0 and not parts[0].patches and not parts[0].estimated
+    plain = len(parts) == 1 and untouched and (end == source.size or (not note and found.pad == 2))
+    return Layout(parts=tuple(parts), note=note, plain=plain)
 
 
 def _end(source: Source, found: Extent) -> tuple[int, tuple[int, Extent] | None, str]:
@@ -64,16 +66,18 @@ def _end(source: Source, found: Extent) -> tuple[int, tuple[int, Extent] | None,
     if stated is None or (stated == 0 and not _tail(source, found, found.begin)[2]):
         return found.begin + there, None, ""
     if stated > there:
-        raise TruncatedError(source.path, there, stated, "bytes of audio")
+        raise TruncatedError(source.path, f"{there} of {stated} bytes of audio")
     end = found.begin + stated
     if end == source.size:
         return end, None, ""
+    # Some writers leave the padding out.
     at, following, sound = _tail(source, found, end + -stated % found.pad)
+    if not sound and stated % found.pad:
+        at, following, sound = _tail(source, found, end)
     if following:
         return end, (at, following), ""
     lost = 0 if sound or source.skip_zeros(at) == source.size else source.size - at
-    note = f"{lost} bytes behind the end that its header states are not read" if lost > NEGLIGIBLE else ""
-    return end, None, note
+    return end, None, f"{lost} bytes behind the end that its header states are not read" if lost > NEGLIGIBLE else ""
 
 
 def _tail(source: Source, found: Extent, at: int) -> tuple[int, Extent | None, bool]:
@@ -96,4 +100,4 @@ def _parts_of(source: Source, start: int, found: Extent, end: int) -> Iterator[P
         return
     size = end - found.begin
     corrected = found.corrected(size) if size != found.stated or source.at(start, 4) == b"BW64" else ()
-    yield Part(begin=start, end=source.size if not start and found.stated == size else end, patches=corrected)
+    yield Part(begin=start, end=end, patches=corrected)

@@ -34,7 +34,9 @@ def loudest_if_cancelling(blocks: Sequence[NDArray[np.float32]]) -> int | None:
         means = samples.mean(axis=0, dtype=np.float64)
         covariance = (samples.T @ samples) / count - np.outer(means, means)
         of_mean, each = covariance.sum() / channels**2, covariance.diagonal()
-        return int(each.argmax()) if of_mean < CANCELLED / channels * each.mean() else None
+        cancel = of_mean < CANCELLED / channels * each.mean()
+        # Of equally loud ones the first, whatever rounding says.
+        return int(np.argmax(each > 0.99 * each.max())) if cancel else None
 
 
 def chosen(decoder: Decoder, samples: NDArray[np.float32] | None = None) -> int | None:

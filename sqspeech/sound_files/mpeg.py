@@ -24,6 +24,8 @@ ROW = 4
 # Bytes that are searched for the first frame, behind zeros.
 JUNK = 1 << 17
 BLOCK = 1 << 16
+# Samples of the frames that a frame may take bits from: 511 bytes, of frames of 24 and more.
+RESERVOIR = 24 * 1152
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,9 +50,9 @@ def parts(source: Source, start: int, end: int) -> Iterator[Part]:
     for stream in _streams(source, start, end):
         stated = stream.stated
         if stated is not None and stream.frames < stated - 1:
-            raise TruncatedError(source.path, stream.frames, stated, "frames of audio")
+            raise TruncatedError(source.path, f"{stream.frames} of {stated} frames of audio")
         if stated == stream.frames:
-            yield Part(begin=stream.begin, end=stream.end)
+            yield Part(begin=stream.begin, end=stream.end, preroll=RESERVOIR)
         elif stream.frames:
             yield Part(begin=stream.behind_tag, end=stream.end, estimated=True, hidden=True)
 

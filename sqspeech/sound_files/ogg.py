@@ -1,11 +1,14 @@
-"""Ogg: streams that are chained."""
+"""Ogg: streams that are chained, and their ends."""
 
 from collections.abc import Iterator
 
 from sqspeech.sound_files.source import Part, Source
 
-# A page that begins a stream.
-BEGINNING = b"OggS\0\x02"
+PAGE = b"OggS\0"
+# A page that begins a stream, and the flag of one that ends it.
+BEGINNING, END = PAGE + b"\x02", 4
+LONGEST = 27 + 255 + 255 * 255
+UNENDED = "its last page does not end the stream"
 
 
 def parts(source: Source, start: int) -> Iterator[Part]:
@@ -19,6 +22,15 @@ def parts(source: Source, start: int) -> Iterator[Part]:
         behind = at + _length(source.at(at, 27 + 255))
         at += len(BEGINNING)
     yield Part(begin=begin, end=source.size)
+
+
+def ends(source: Source) -> bool:
+    """Return whether the last page ends a stream, as it does unless the file was cut or recorded live."""
+    begin = max(0, source.size - LONGEST)
+    tail = source.at(begin, source.size - begin)
+    at = tail.rfind(PAGE)
+    page = tail[at:] if at >= 0 else b""
+    return _length(page) <= len(page) and bool(page[5] & END)
 
 
 def _length(page: bytes) -> int:

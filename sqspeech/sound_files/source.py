@@ -32,6 +32,8 @@ class Part:
         Whether libsndfile only guesses how many samples the part has.
     hidden
         Whether libsndfile is not to know the number of bytes, lest it stop at its estimate.
+    preroll
+        How many samples before a sample must be decoded for it to be exact.
     promised
         How many samples an estimated part must have at least.
     """
@@ -41,6 +43,7 @@ class Part:
     patches: tuple[tuple[int, bytes], ...] = ()
     estimated: bool = False
     hidden: bool = False
+    preroll: int = 0
     promised: int = 0
 
 
@@ -95,8 +98,11 @@ class Source:
         return -1
 
     def skip_tags(self, start: int) -> int:
-        """Return the offset behind the ID3v2 tags that begin at an offset."""
-        while (header := self.at(start, 10))[:3] == b"ID3" and len(header) == 10:
+        """Return the offset behind the ID3 tags that begin at an offset."""
+        while (header := self.at(start, 10))[:3] in (b"ID3", b"TAG") and len(header) == 10:
+            if header[:3] == b"TAG":
+                start += TAG
+                continue
             size = 0
             for byte in header[6:]:
                 size = size << 7 | byte & 0x7F
