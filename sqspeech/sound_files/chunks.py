@@ -3,7 +3,7 @@
 import re
 import struct
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from sqspeech.sound_files.faults import UnreadFormatError
 from sqspeech.sound_files.source import Source
@@ -19,8 +19,7 @@ MOST_CHUNKS = 10_000
 EMBEDDED = re.compile(rb"sample_coding -s\d+ \S*embedded-(\w+)")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Extent:
+class Extent(NamedTuple):
     """The audio in a container.
 
     Attributes
@@ -37,6 +36,8 @@ class Extent:
         The audio is padded to a multiple of so many bytes.
     code
         WAV's code of the encoding.
+    facts
+        Sample rate, channels and bytes of a sample of all channels, where the header of a WAV of integers states them.
     """
 
     begin: int
@@ -45,10 +46,10 @@ class Extent:
     chunk: Callable[[Source, int], "Chunk | None"] | None = None
     pad: int = 1
     code: int = 0
+    facts: tuple[int, int, int] | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Chunk:
+class Chunk(NamedTuple):
     """A chunk of a container: its id, the offsets of its content, and that of the next."""
 
     id: bytes
@@ -133,12 +134,13 @@ def _of_a_pipe(size: int) -> bool:
 def _wav(source: Source, start: int, order: str) -> Extent | None:
     parse = _little if order == "<" else _big
     long: tuple[int, int] | None = None
-    code = 0
+    code, facts = 0, None
     for chunk in _chunks(source, start + 12, parse):
         if chunk.id == b"ds64":
             long = chunk.begin, struct.unpack("<q", source.at(chunk.begin + 8, 8).ljust(8, b"\0"))[0]
         elif chunk.id == b"fmt ":
-            code = _code(source.at(chunk.begin, min(chunk.size, 26)), order)
+            form = source.at(chunk.begin, min(chunk.size, 26))
+            code, facts = _code(form, order), _facts(form, order)
         elif chunk.id == b"data":
             stated: int | None = chunk.size
             if long and chunk.size == 0xFFFFFFFF:
@@ -152,6 +154,7 @@ def _wav(source: Source, start: int, order: str) -> Extent | None:
                 chunk=parse,
                 pad=2,
                 code=code,
+                facts=facts,
             )
     return None
 
@@ -161,6 +164,13 @@ def _code(content: bytes, order: str) -> int:
         return 0
     code: int = struct.unpack_from(order + "H", content)[0]
     return struct.unpack_from(order + "H", content, 24)[0] if code == 0xFFFE and len(content) >= 26 else code
+
+
+def _facts(content: bytes, order: str) -> tuple[int, int, int] | None:
+    if len(content) < 16:
+        return None
+    code, channels, rate, _, frame, bits = struct.unpack_from(order + "HHIIHH", content)
+    return (rate, channels, frame) if code == 1 and bits in (8, 16, 24, 32) and frame == channels * bits // 8 else None
 
 
 def _correct_wav(start: int, begin: int, order: str, long: int | None) -> Callable[[int], Patches]:

@@ -57,13 +57,15 @@ class Decoder:
         with decoding(path):
             self._source = Source(path)
             try:
-                layout = survey(self._source)
-                self._parts, self._plain, self.note = layout.parts, layout.plain, layout.note
-                self._number, self._done, self._file = 0, 0, self._open(0)
+                self._parts, self.note, self._plain, facts = survey(self._source)
+                self._number, self._done = 0, 0
+                self._opened: Forward | None = None if facts else self._open(0)
             except BaseException:
                 self._source.close()
                 raise
-        self.sample_rate, self.channels = int(self._file.samplerate), int(self._file.channels)
+        self.sample_rate = facts[0] if facts else int(self._file.samplerate)
+        self.channels = facts[1] if facts else int(self._file.channels)
+        self._stated = facts[2] if facts else None
 
     def __enter__(self) -> Self:
         return self
@@ -73,7 +75,8 @@ class Decoder:
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        if self._opened:
+            self._opened.close()
         self._source.close()
 
     @property
@@ -84,7 +87,7 @@ class Decoder:
     @cached_property
     def n_samples(self) -> int:
         """How many samples each channel has; where no header knows, the file is decoded, once in a process."""
-        return sum(self._lengths)
+        return self._stated or sum(self._lengths)
 
     def seek(self, first: int) -> None:
         """Go to a sample: by a seek where the format has one that is exact, and else by decoding what is before it."""
@@ -110,13 +113,20 @@ class Decoder:
     def _lengths(self) -> tuple[int, ...]:
         """The number of samples of each part."""
         if len(self._parts) == 1 and not self._parts[0].estimated:
-            return (int(self._file.frames),)
+            return (self._stated or int(self._file.frames),)
         if self.key not in _counted:
             lengths = tuple(self._count(number) for number in range(len(self._parts)))
             if len(_counted) >= KEPT:
                 _counted.clear()
             _counted[self.key] = lengths
         return _counted[self.key]
+
+    @property
+    def _file(self) -> Forward:
+        """The open part, which is not opened before it is needed: that takes longer than the rest."""
+        if not self._opened:
+            self._opened = self._open(self._number)
+        return self._opened
 
     def _open(self, number: int) -> Forward:
         try:
@@ -155,7 +165,7 @@ class Decoder:
 
     def _start(self, number: int) -> None:
         self._file.close()
-        self._number, self._done, self._file = number, 0, self._open(number)
+        self._number, self._done, self._opened = number, 0, self._open(number)
 
     def _left(self) -> int:
         """Return how many samples the open part still has, which is the next one where it has none."""

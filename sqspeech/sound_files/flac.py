@@ -31,6 +31,12 @@ def parts(source: Source, start: int) -> Iterator[Part]:
         start = end
 
 
+def facts(source: Source) -> tuple[int, int, int]:
+    """Return what the header states: sample rate, channels and samples in each."""
+    header = source.at(0, INFO)
+    return int.from_bytes(header[18:21]) >> 4, (header[20] >> 1 & 7) + 1, _total(header)
+
+
 def _total(header: bytes) -> int:
     return int.from_bytes(header[LENGTH_AT : LENGTH_AT + 5]) & 0xFFFFFFFFF
 

@@ -1,7 +1,7 @@
 """How a sound file is to be decoded: as one, or in parts, and with what corrections of its header."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from sqspeech.sound_files import flac, mpeg, ogg
 from sqspeech.sound_files.chunks import MOST_CHUNKS, MPEG_CODES, Extent, extent
@@ -13,13 +13,21 @@ from sqspeech.sound_files.source import Part, Source
 NEGLIGIBLE = 64
 
 
-@dataclass(frozen=True, kw_only=True)
-class Layout:
-    """The parts of a file, in their order, and what of it is lost; `plain` where libsndfile reads it as it is."""
+class Layout(NamedTuple):
+    """The parts of a file, in their order, and what of it is lost.
+
+    Attributes
+    ----------
+    plain
+        Whether libsndfile reads the file as it is.
+    facts
+        Sample rate, channels and samples in each, where the header states them beyond doubt.
+    """
 
     parts: tuple[Part, ...]
     note: str = ""
     plain: bool = False
+    facts: tuple[int, int, int] | None = None
 
 
 def survey(source: Source) -> Layout:
@@ -34,6 +42,8 @@ def survey(source: Source) -> Layout:
     magic, note = source.at(start, 4), ""
     if magic == b"fLaC":
         parts = list(flac.parts(source, start))
+        if parts == [Part(begin=0, end=source.size)]:
+            return Layout(parts=tuple(parts), plain=True, facts=flac.facts(source))
     elif magic == b"OggS":
         parts = list(ogg.parts(source, start))
         note = "" if ogg.ends(source) else ogg.UNENDED
@@ -57,7 +67,9 @@ def _of_chunks(source: Source, start: int, first: Extent) -> Layout:
     # libsndfile passes over the chunks of WAV and AIFF that follow the audio; of others it takes them for audio.
     untouched = parts[0].begin == 0 and not parts[0].patches and not parts[0].estimated
     plain = len(parts) == 1 and untouched and (end == source.size or (not note and found.pad == 2))
-    return Layout(parts=tuple(parts), note=note, plain=plain)
+    rate, channels, frame = found.facts or (0, 0, 0)
+    facts = (rate, channels, (end - found.begin) // frame) if plain and frame else None
+    return Layout(parts=tuple(parts), note=note, plain=plain, facts=facts)
 
 
 def _end(source: Source, found: Extent) -> tuple[int, tuple[int, Extent] | None, str]:

@@ -3,10 +3,9 @@
 import io
 import os
 import stat
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from sqspeech.errors import DataError
 
@@ -18,8 +17,7 @@ HIDDEN = 64
 TAG = 128
 
 
-@dataclass(frozen=True, kw_only=True)
-class Part:
+class Part(NamedTuple):
     """What libsndfile reads as a file of its own: the bytes of a file from `begin` to `end`.
 
     Attributes
