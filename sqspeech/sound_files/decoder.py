@@ -18,7 +18,7 @@ from sqspeech.sound_files.layout import survey
 from sqspeech.sound_files.source import Part, Source, View
 
 # Samples that are decoded at once where they are only counted or passed over.
-BLOCK = 1 << 14
+BLOCK = 1 << 12
 # Of so many files what decoding has counted is kept.
 KEPT = 1 << 16
 _counted: dict[tuple[Path, int, int], tuple[int, ...]] = {}

@@ -81,7 +81,7 @@ class Source:
         """Return `count` bytes, or those up to the end of the file."""
         if offset + count <= len(self._head):
             return self._head[offset : offset + count]
-        return os.pread(self.fd, count, offset)
+        return os.pread(self.fd, count, offset) if offset < self.size else b""
 
     def find(self, pattern: bytes, start: int, end: int) -> int:
         """Return the first offset of `pattern` between two offsets; -1 where there is none."""
