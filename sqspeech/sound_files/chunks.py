@@ -15,6 +15,8 @@ MPEG_CODES = (0x50, 0x55)
 W64_RIFF = bytes.fromhex("726966662e91cf11a5d628db04c10000")
 # No file has more chunks; a damaged one might seem to.
 MOST_CHUNKS = 10_000
+# As libsndfile has it.
+MOST_CHANNELS = 1024
 # In Kaldi's world most files of this format are compressed.
 EMBEDDED = re.compile(rb"sample_coding -s\d+ \S*embedded-(\w+)")
 
@@ -170,7 +172,8 @@ def _facts(content: bytes, order: str) -> tuple[int, int, int] | None:
     if len(content) < 16:
         return None
     code, channels, rate, _, frame, bits = struct.unpack_from(order + "HHIIHH", content)
-    return (rate, channels, frame) if code == 1 and bits in (8, 16, 24, 32) and frame == channels * bits // 8 else None
+    plain = code == 1 and bits in (8, 16, 24, 32) and 0 < channels <= MOST_CHANNELS and frame == channels * bits // 8
+    return (rate, channels, frame) if plain else None
 
 
 def _correct_wav(start: int, begin: int, order: str, long: int | None) -> Callable[[int], Patches]:

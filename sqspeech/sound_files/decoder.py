@@ -14,14 +14,16 @@ from numpy.typing import NDArray
 from sqspeech.errors import DataError
 from sqspeech.sound_files.faults import TruncatedError, undecodable
 from sqspeech.sound_files.formats import refused
-from sqspeech.sound_files.layout import survey
+from sqspeech.sound_files.layout import Layout, survey
 from sqspeech.sound_files.source import Part, Source, View
 
 # Samples that are decoded at once where they are only counted or passed over.
 BLOCK = 1 << 12
-# Of so many files what decoding has counted is kept.
+# What was found by looking at all of a file is kept, of so many files: their parts, and what decoding has counted.
 KEPT = 1 << 16
-_counted: dict[tuple[Path, int, int], tuple[int, ...]] = {}
+type Key = tuple[Path, int, int]
+_layouts: dict[Key, Layout] = {}
+_counted: dict[Key, tuple[int, ...]] = {}
 
 
 class Forward(soundfile.SoundFile):  # type: ignore[misc]
@@ -57,7 +59,7 @@ class Decoder:
         with decoding(path):
             self._source = Source(path)
             try:
-                self._parts, self.note, self._plain, facts = survey(self._source)
+                self._parts, self.note, self._plain, facts = self._survey()
                 self._number, self._done = 0, 0
                 self._opened: Forward | None = None if facts else self._open(0)
             except BaseException:
@@ -80,7 +82,7 @@ class Decoder:
         self._source.close()
 
     @property
-    def key(self) -> tuple[Path, int, int]:
+    def key(self) -> Key:
         """The path, the size and the time of change of the file."""
         return self.path, self._source.size, self._source.changed
 
@@ -109,6 +111,12 @@ class Decoder:
                 count -= len(pieces[-1])
             return np.concatenate(pieces)
 
+    def _survey(self) -> Layout:
+        layout = _layouts.get(self.key) or survey(self._source)
+        if not layout.plain:
+            _keep(_layouts, self.key, layout)
+        return layout
+
     @cached_property
     def _lengths(self) -> tuple[int, ...]:
         """The number of samples of each part."""
@@ -116,9 +124,7 @@ class Decoder:
             return (self._stated or int(self._file.frames),)
         if self.key not in _counted:
             lengths = tuple(self._count(number) for number in range(len(self._parts)))
-            if len(_counted) >= KEPT:
-                _counted.clear()
-            _counted[self.key] = lengths
+            _keep(_counted, self.key, lengths)
         return _counted[self.key]
 
     @property
@@ -135,7 +141,7 @@ class Decoder:
             reason = error.error_string.rstrip(".")
         try:
             return Forward(self.path)  # some formats without a header are known by their suffix alone
-        except soundfile.LibsndfileError:
+        except (soundfile.LibsndfileError, TypeError, ValueError):
             raise refused(self._source, reason) from None
 
     def _count(self, number: int) -> int:
@@ -182,6 +188,12 @@ class Decoder:
             there = sum(self._lengths[: self._number]) + self._done
             raise TruncatedError(self.path, f"{there} of {self.n_samples} samples")
         return samples
+
+
+def _keep[T](known: dict[Key, T], key: Key, value: T) -> None:
+    if len(known) >= KEPT:
+        known.clear()
+    known[key] = value
 
 
 def _decoded(path: Path, file: Forward, part: Part) -> int:
