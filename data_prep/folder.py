@@ -22,7 +22,7 @@ from data_prep.recordings import NOBODY, SETS, Recording, collect, shown, spoken
 from sqspeech import audio
 from sqspeech.errors import DataError
 
-UNREAD = frozenset({".m4a", ".mp4", ".aac", ".wma", ".webm", ".amr", ".sph", ".3gp"})
+UNREAD = frozenset({".m4a", ".mp4", ".aac", ".wma", ".webm", ".amr", ".3gp"})
 
 
 def prepare(corpus: Path, data_dir: Path, shares: Shares) -> Inventory:

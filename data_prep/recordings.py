@@ -92,8 +92,9 @@ def collect(recordings: Iterable[Recording], shares: Shares, inventory: Inventor
     rec_ids = _rec_ids(named.values())
     spoken_by: dict[str, list[Utterance]] = {}
     genders: dict[str, set[str]] = {}
+    lost: list[str] = []
     for (spk_id, utt_id), recording in track(named.items(), "Reading headers", len(named)):
-        span = _span(recording, spk_id, inventory)
+        span = _span(recording, spk_id, inventory, lost)
         if span is None:
             continue
         utterance = Utterance(
@@ -108,6 +109,10 @@ def collect(recordings: Iterable[Recording], shares: Shares, inventory: Inventor
         spoken_by.setdefault(spk_id, []).append(utterance)
         genders.setdefault(spk_id, set()).update([recording.gender] if recording.gender else [])
         inventory.seconds[utt_id] = span[1] - span[0]
+    if lost:
+        inventory.remarks.append(
+            f"recordings that are not read to the end of their file: {len(lost)}, such as {lost[0]}"
+        )
     _split(spoken_by, _certain(genders, inventory), shares, inventory)
 
 
@@ -147,17 +152,19 @@ def _safe_file(name: str) -> str:
     return safe_label(name.removesuffix(Path(name).suffix))
 
 
-def _span(recording: Recording, spk_id: str, inventory: Inventory) -> tuple[float, float] | None:
+def _span(recording: Recording, spk_id: str, inventory: Inventory, lost: list[str]) -> tuple[float, float] | None:
     """Return where the utterance begins and ends, in seconds, or note why it cannot be used."""
     try:
         if not recording.path.is_file():
             raise FileNotFoundError(f"{recording.path} is not there")
-        seconds = audio.probe(recording.path).seconds
+        info = audio.probe(recording.path)
     except FileNotFoundError as error:
         inventory.skip(recording.name, spk_id, "no such file", shown(error))
     except (DataError, OSError) as error:
         inventory.skip(recording.name, spk_id, "unreadable or empty", shown(error))
     else:
+        seconds = info.seconds
+        lost += [f"{recording.name} ({info.note})"] if info.note else []
         end = seconds if recording.end is None else recording.end
         if not recording.start < min(end, seconds) or end > seconds + ROUNDING:
             detail = f"{recording.start} to {end} s of {seconds:.3f} s"

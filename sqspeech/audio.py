@@ -1,8 +1,6 @@
 """Read any audio as mono float32, resample it, and write it."""
 
-import re
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -15,22 +13,29 @@ from numpy.typing import NDArray
 
 from sqspeech.atomic import atomic_path
 from sqspeech.errors import DataError
+from sqspeech.sound_files import Decoder, decoding, mixing
 
-# What programs that write to a pipe state, since they cannot know it, is at least this.
-UNKNOWN_LENGTH = 0x7FFF0000
-SHORTENED = re.compile(r"^ *(?:data|SSND) : (?P<stated>\d+) \(should be (?P<there>\d+)\)", re.MULTILINE)
 # Samples that are decoded, resampled or encoded at once.
 BLOCK = 2**20
-SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif"})
+# What is sought in folders. Files are read by what is in them, whatever their names.
+SUFFIXES = frozenset(
+    {
+        *(".wav", ".wave", ".rf64", ".bw64", ".w64", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".mp2", ".mpga"),
+        *(".aiff", ".aif", ".aifc", ".au", ".snd", ".caf", ".sph"),
+    }
+)
+# In Hz: no speech is left of less than the first, and no recorder has more than the second.
+LOWEST_RATE, HIGHEST_RATE = 4000, 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
 class AudioInfo:
-    """What the header of a recording says: Hz, channels and the number of samples in each of them."""
+    """What a recording has: Hz, channels and the number of samples in each of them; `note` says what of it is lost."""
 
     sample_rate: int
     channels: int
     n_samples: int
+    note: str = ""
 
     @property
     def seconds(self) -> float:
@@ -39,24 +44,41 @@ class AudioInfo:
 
 
 def probe(path: Path | str) -> AudioInfo:
-    """Read the header of a recording, and none of its samples.
+    """Read the header of a recording; its samples are decoded only where no header states how many there are.
 
     Raises
     ------
     DataError
-        The file is missing, empty, not audio, or has no samples.
+        The file is missing, empty, truncated, not audio, has no samples, or a sample rate that no speech has.
     """
-    path = Path(path)
-    _check_file(path)
-    try:
-        with soundfile.SoundFile(path) as file:
-            _check_whole(path, file)
-            info = AudioInfo(sample_rate=file.samplerate, channels=file.channels, n_samples=file.frames)
-    except soundfile.LibsndfileError as error:
-        raise _undecodable(path, error) from error
-    if not info.n_samples:
-        raise DataError(f"{path}: the recording has no samples; fetch or record it again")
-    return info
+    with Decoder(Path(path)) as decoder:
+        return _info(decoder)
+
+
+def check_rate(path: Path, sample_rate: int) -> None:
+    """Raise a DataError for a sample rate that no recording of speech has; below the model's, others do."""
+    if not LOWEST_RATE <= sample_rate <= HIGHEST_RATE:
+        raise DataError(
+            f"{path}: a sample rate of {sample_rate} Hz, outside {LOWEST_RATE} to {HIGHEST_RATE}; its header may be "
+            "wrong, otherwise fetch a better recording"
+        )
+
+
+def note(path: Path | str, sample_rate: int) -> str:
+    """Return what was done to use a recording at `sample_rate` Hz, or what is missing from it; empty if nothing.
+
+    Of a recording that was read, nothing is decoded again.
+    """
+    with Decoder(Path(path)) as decoder:
+        info, channel = _info(decoder), mixing.chosen(decoder)
+    notes = [info.note]
+    if channel is not None:
+        notes.append(f"{info.channels} channels that cancel each other, of which channel {channel + 1} is used")
+    elif info.channels > 1:
+        notes.append(f"{info.channels} channels, mixed down")
+    if info.sample_rate < sample_rate:
+        notes.append(f"{info.sample_rate} Hz, so nothing above {info.sample_rate / 2:g} Hz")
+    return "; ".join(filter(None, notes))
 
 
 def read(
@@ -64,10 +86,13 @@ def read(
 ) -> tuple[NDArray[np.float32], int]:
     """Read a recording, or a part of one, mixed down to mono.
 
+    Several channels become their mean. Where they cancel each other in it, as those of opposite phases do, the one of
+    the most power is taken instead: the same one for the recording and for each of its parts.
+
     Parameters
     ----------
     path
-        Anything libsndfile reads.
+        A file of one of the formats that `SUFFIXES` stands for.
     sample_rate
         Hz to resample to; the recording's own rate when None.
     start, end
@@ -83,15 +108,19 @@ def read(
     Raises
     ------
     DataError
-        The file is missing, empty, truncated, not audio, or has NaN or infinite samples.
+        The file is missing, empty, truncated, not audio, or has NaN or infinite samples, or a sample rate that no
+        speech has.
     """
-    path = Path(path)
-    _check_file(path)
-    with _opened(path, start, end) as (file, count):
-        samples, rate = _decode(path, file, count), int(file.samplerate)
-    if sample_rate is None or sample_rate == rate:
-        return samples, rate
-    return resample(samples, rate, sample_rate), sample_rate
+    with Decoder(Path(path)) as decoder:
+        first, last = _bounds(decoder, start, end)
+        decoder.seek(first)
+        samples, rate = decoder.read(last - first), decoder.sample_rate
+        whole = len(samples) == decoder.n_samples
+        mono = _mono(decoder, samples, mixing.chosen(decoder, samples if whole else None))
+        if sample_rate is None or sample_rate == rate:
+            return mono, rate
+        with decoding(decoder.path):
+            return resample(mono, rate, sample_rate), sample_rate
 
 
 def read_to_disk(
@@ -101,67 +130,48 @@ def read_to_disk(
 
     However long the recording is, it is never in memory as a whole.
     """
-    path = Path(path)
-    _check_file(path)
-    with target.open("wb") as out, _opened(path, start, end) as (file, count):
-        stream = soxr.ResampleStream(file.samplerate, sample_rate, 1, quality="HQ")
-        for begin in range(0, count, BLOCK):
-            block, last = _decode(path, file, min(BLOCK, count - begin)), begin + BLOCK >= count
-            out.write((block if file.samplerate == sample_rate else stream.resample_chunk(block, last)).tobytes())
+    with Decoder(Path(path)) as decoder, target.open("wb") as out:
+        for block in _blocks(decoder, sample_rate, *_bounds(decoder, start, end)):
+            out.write(block.tobytes())
     # Copied when it is written to, which torch asks of an array and nobody does.
     return np.memmap(target, np.float32, "c")
 
 
-def _check_file(path: Path) -> None:
-    try:
-        size = path.stat().st_size if path.is_file() else None
-    except OSError as error:  # such as a name that is too long
-        raise DataError(f"{path}: cannot read the audio file ({error.strerror}); check the path") from None
-    if size is None:
-        raise DataError(f"{path}: no such audio file; check the path")
-    if size == 0:
-        raise DataError(f"{path}: the file is empty (0 bytes); fetch or record it again")
+def _info(decoder: Decoder) -> AudioInfo:
+    path, rate = decoder.path, decoder.sample_rate
+    check_rate(path, rate)
+    if not decoder.n_samples:
+        raise DataError(f"{path}: the recording has no samples; fetch or record it again")
+    return AudioInfo(sample_rate=rate, channels=decoder.channels, n_samples=decoder.n_samples, note=decoder.note)
 
 
-def _check_whole(path: Path, file: soundfile.SoundFile) -> None:
-    # libsndfile takes a truncated WAV or AIFF as a shorter one and says so in its log alone.
-    found = SHORTENED.search(file.extra_info)
-    if found and int(found["there"]) < int(found["stated"]) < UNKNOWN_LENGTH:
-        raise DataError(
-            f"{path}: truncated, {found['there']} of {found['stated']} bytes of audio; fetch or record it again"
-        )
+def _bounds(decoder: Decoder, start: float, end: float | None) -> tuple[int, int]:
+    info = _info(decoder)
+    first = round(start * info.sample_rate)
+    last = info.n_samples if end is None else min(round(end * info.sample_rate), info.n_samples)
+    if first >= last:
+        raise DataError(f"{decoder.path}: nothing between {start} s and {end} s; it lasts {info.seconds} s")
+    return first, last
 
 
-def _undecodable(path: Path, error: soundfile.LibsndfileError) -> DataError:
-    reason = error.error_string.rstrip(".")
-    return DataError(f"{path}: cannot decode ({reason}); it is damaged or no audio file")
+def _blocks(decoder: Decoder, sample_rate: int, first: int, last: int) -> Iterator[NDArray[np.float32]]:
+    channel = mixing.chosen(decoder)
+    stream = soxr.ResampleStream(decoder.sample_rate, sample_rate, 1, quality="HQ")
+    decoder.seek(first)
+    for begin in range(first, last, BLOCK):
+        block = _mono(decoder, decoder.read(min(BLOCK, last - begin)), channel)
+        if decoder.sample_rate == sample_rate:
+            yield block
+            continue
+        with decoding(decoder.path):
+            resampled: NDArray[np.float32] = stream.resample_chunk(block, begin + BLOCK >= last)
+        yield resampled
 
 
-@contextmanager
-def _opened(path: Path, start: float, end: float | None) -> Iterator[tuple[soundfile.SoundFile, int]]:
-    """Yield a recording from which so many samples are to be read."""
-    try:
-        with soundfile.SoundFile(path) as file:
-            _check_whole(path, file)
-            first = round(start * file.samplerate)
-            last = file.frames if end is None else min(round(end * file.samplerate), file.frames)
-            if first >= last:
-                raise DataError(
-                    f"{path}: nothing between {start} s and {end} s; it lasts {file.frames / file.samplerate} s"
-                )
-            file.seek(first)
-            yield file, last - first
-    except soundfile.LibsndfileError as error:
-        raise _undecodable(path, error) from error
-
-
-def _decode(path: Path, file: soundfile.SoundFile, count: int) -> NDArray[np.float32]:
-    samples = file.read(count, dtype="float32", always_2d=True)
-    if len(samples) < count:
-        raise DataError(f"{path}: truncated, {len(samples)} of {count} samples; fetch or record it again")
-    mono: NDArray[np.float32] = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1, dtype=np.float32)
+def _mono(decoder: Decoder, samples: NDArray[np.float32], channel: int | None) -> NDArray[np.float32]:
+    mono = mixing.mixed(samples, channel)
     if not np.isfinite(mono).all():
-        raise DataError(f"{path}: NaN or infinite samples; the file is damaged, fetch or record it again")
+        raise DataError(f"{decoder.path}: NaN or infinite samples; the file is damaged, fetch or record it again")
     return mono
 
 

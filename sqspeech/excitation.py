@@ -1,5 +1,6 @@
 """What the vocal folds do: the fundamental frequency and the aperiodicity of speech, and the pitch of a speaker."""
 
+import math
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,8 +13,12 @@ with warnings.catch_warnings():
     warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
     import pyworld
 
-# In Hz, of any speaker.
+# In Hz, of nearly any speaker; and of all that is searched where a voice seems to be outside.
 F0_FLOOR, F0_CEIL = 60.0, 500.0
+LOWEST, HIGHEST = 40.0, 1100.0
+# A voice whose quartiles are so close to the floor or the ceiling may go on behind it. It does if a wider search finds
+# so many times the voiced frames, and the louder half of them, so correlated, repeats after the period found.
+NEAR_FLOOR, NEAR_CEIL, MORE, PERIODIC = 1.15, 0.85, 1.1, 0.7
 # Of one speaker, by the quartiles of a first search: octave errors fall outside (De Looze and Hirst, Speech
 # Prosody 2008; their 1.5 is for lively speech 2.5 and loses few frames of either).
 BELOW_FIRST_QUARTILE, ABOVE_THIRD_QUARTILE = 0.75, 1.5
@@ -52,23 +57,64 @@ class Excitation:
     aperiodicity: NDArray[np.float64]
 
 
-def quick_f0(
-    samples: Float[np.ndarray, " N"], sample_rate: int, hop_length: int, floor: float = F0_FLOOR, ceil: float = F0_CEIL
-) -> NDArray[np.float64]:
-    """Return F0 in Hz at T = 1 + N // hop_length frames, 0 where unvoiced: DIO refined by StoneMask (WORLD)."""
+def quick_f0(samples: Float[np.ndarray, " N"], sample_rate: int, hop_length: int) -> NDArray[np.float64]:
+    """Return F0 in Hz at T = 1 + N // hop_length frames, 0 where unvoiced: DIO refined by StoneMask (WORLD).
+
+    It is sought from `F0_FLOOR` to `F0_CEIL`, and from `LOWEST` to `HIGHEST` where the voice seems to be outside.
+    """
     signal = samples.astype(np.float64)
-    period = 1000 * hop_length / sample_rate
-    coarse, times = pyworld.dio(signal, sample_rate, f0_floor=floor, f0_ceil=ceil, frame_period=period)
-    return _frames(pyworld.stonemask(signal, coarse, times, sample_rate), 1 + len(samples) // hop_length)
+    f0 = _dio(signal, sample_rate, hop_length, F0_FLOOR, F0_CEIL)
+    if _is_inside(f0):
+        return f0
+    wider = _dio(signal, sample_rate, hop_length, LOWEST, HIGHEST)
+    more = np.count_nonzero(wider) > max(ENOUGH, MORE * np.count_nonzero(f0))
+    return wider if more and _repeats(signal, wider, sample_rate, hop_length) else f0
+
+
+def _dio(signal: NDArray[np.float64], rate: int, hop_length: int, floor: float, ceil: float) -> NDArray[np.float64]:
+    coarse, times = pyworld.dio(signal, rate, f0_floor=floor, f0_ceil=ceil, frame_period=1000 * hop_length / rate)
+    return _frames(pyworld.stonemask(signal, coarse, times, rate), 1 + len(signal) // hop_length)
+
+
+def _is_inside(f0: NDArray[np.float64]) -> bool:
+    voiced = f0[f0 > 0]
+    if len(voiced) < ENOUGH:
+        return False
+    low, high = np.quantile(voiced, [0.25, 0.75])
+    return bool(low > NEAR_FLOOR * F0_FLOOR and high < NEAR_CEIL * F0_CEIL)
+
+
+def _repeats(signal: NDArray[np.float64], f0: NDArray[np.float64], rate: int, hop_length: int) -> bool:
+    """Return whether the signal, where it is loud, repeats after the periods: noise and the mains' hum do not."""
+    length = 2 * round(rate / LOWEST)
+    starts = [n * hop_length - length // 2 for n in range(len(f0))]
+    blocks = {n: signal[at : at + 2 * length] for n, at in enumerate(starts) if 0 <= at <= len(signal) - 2 * length}
+    loudness = {n: float(block @ block) for n, block in blocks.items()}
+    if not blocks:
+        return False
+    middle = float(np.median(list(loudness.values())))
+    loud = [(block, float(f0[n])) for n, block in blocks.items() if loudness[n] >= middle]
+    similar = [_correlation(block, round(rate / hz), length) if hz else 0.0 for block, hz in loud]
+    return float(np.median(similar)) > PERIODIC
+
+
+def _correlation(block: NDArray[np.float64], lag: int, length: int) -> float:
+    one, other = block[:length], block[lag : lag + length]
+    return float(one @ other) / max(math.sqrt(float(one @ one) * float(other @ other)), 1e-30)
 
 
 def f0_range(f0: NDArray[np.float64]) -> tuple[float, float]:
-    """Return the floor and the ceiling in Hz of the speaker of these frames; the widest where too few are voiced."""
+    """Return the floor and the ceiling in Hz of the speaker of these frames.
+
+    They are within `F0_FLOOR` and `F0_CEIL`, which they are where too few frames are voiced, unless the voice is not.
+    """
     voiced = f0[f0 > 0]
     if len(voiced) < ENOUGH:
         return F0_FLOOR, F0_CEIL
     low, high = np.quantile(voiced, [0.25, 0.75])
-    return max(F0_FLOOR, BELOW_FIRST_QUARTILE * low), min(F0_CEIL, ABOVE_THIRD_QUARTILE * high)
+    # What the mains' hum of 60 Hz is taken for is not a voice below.
+    floor, ceil = F0_FLOOR if low > 0.98 * F0_FLOOR else LOWEST, F0_CEIL if high <= F0_CEIL else HIGHEST
+    return max(floor, BELOW_FIRST_QUARTILE * low), min(ceil, ABOVE_THIRD_QUARTILE * high)
 
 
 def track_f0(
@@ -132,12 +178,14 @@ def move_f0(f0: NDArray[np.float64], source: SpeakerPitch, target: SpeakerPitch)
     ratio = np.clip(target.log_std / max(source.log_std, 1e-3), LEAST_RATIO, MOST_RATIO)
     voiced = f0 > 0
     moved = np.exp((np.log(np.where(voiced, f0, 1.0)) - source.log_mean) * ratio + target.log_mean)
-    return np.where(voiced, np.clip(moved, F0_FLOOR, F0_CEIL), 0.0)
+    floor, ceil = min(F0_FLOOR, 0.75 * target.median_hz), max(F0_CEIL, 1.5 * target.median_hz)
+    return np.where(voiced, np.clip(moved, floor, ceil), 0.0)
 
 
 def shift_f0(f0: NDArray[np.float64], semitones: float) -> NDArray[np.float64]:
-    """Return F0 shifted by semitones, within what a voice has."""
-    return np.where(f0 > 0, np.clip(f0 * 2 ** (semitones / 12), F0_FLOOR, F0_CEIL), 0.0)
+    """Return F0 shifted by semitones, within what a voice has or what it was."""
+    shifted = np.clip(f0 * 2 ** (semitones / 12), np.minimum(F0_FLOOR, f0), np.maximum(F0_CEIL, f0))
+    return np.where(f0 > 0, shifted, 0.0)
 
 
 def _frames(values: NDArray[np.float64], count: int) -> NDArray[np.float64]:

@@ -35,6 +35,18 @@ class Failures:
         self.reasons[name] = reason
         print(f"skipped {name}: {reason}", file=sys.stderr)
 
+    def noted(self) -> str:
+        """Return how many inputs have a note, for the end of a line, and print each note with the first of its inputs.
+
+        The notes go to standard error.
+        """
+        alike: dict[str, list[str]] = {}
+        for name, text in self.notes.items():
+            alike.setdefault(text, []).append(name)
+        for text, (first, *others) in alike.items():
+            print(f"note on {first}{f' and {len(others)} more' if others else ''}: {text}", file=sys.stderr)
+        return f", {len(self.notes)} used with a note" if self.notes else ""
+
     def check(self, usable: int, *, strict: bool) -> None:
         """End the run.
 

@@ -21,10 +21,10 @@ def test_every_format_is_read(tmp_path, suffix):
 
 
 def test_channels_are_mixed_and_the_rate_changed(tmp_path):
-    soundfile.write(tmp_path / "a.wav", np.stack([TONE, -TONE], axis=1), 16000)
+    soundfile.write(tmp_path / "a.wav", np.stack([TONE, np.zeros_like(TONE)], axis=1), 16000)
     samples, rate = audio.read(tmp_path / "a.wav", 8000)
     assert (rate, len(samples)) == (8000, 8000)
-    assert np.abs(samples).max() < 1e-4
+    assert samples[1000:7000].std() == pytest.approx(0.25 / 2**0.5, rel=0.01)
 
 
 def test_what_is_written_is_read(tmp_path):
@@ -92,11 +92,8 @@ def test_truncated(tmp_path, suffix, look):
     soundfile.write(path, np.random.default_rng(0).uniform(-0.5, 0.5, 48000), 16000)
     look(path)
     os.truncate(path, path.stat().st_size * 2 // 3)
-    if look is audio.probe and suffix == ".flac":
-        assert look(path).n_samples == 48000, "the header is all it reads"
-    else:
-        with pytest.raises(DataError, match=r"a\.\w+: (truncated, \d+ of 96\d+ bytes|cannot decode)"):
-            look(path)
+    with pytest.raises(DataError, match=r"a\.\w+: truncated, \d+ of (96\d+ bytes|48000 samples)"):
+        look(path)
 
 
 @pytest.mark.parametrize("stated", [0xFFFFFFFF, 0x7FFFF000])

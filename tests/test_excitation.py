@@ -34,6 +34,30 @@ def test_the_f0_of_a_steady_voice_is_found_in_every_frame(track, f0):
     assert (np.abs(12 * np.log2(middle / f0)) < 0.1).all()
 
 
+@pytest.mark.parametrize("f0", [45.0, 55.0, 58.0, 520.0, 700.0, 900.0])
+@pytest.mark.parametrize("track", [quick_f0, track_f0])
+def test_a_voice_outside_the_usual_range_is_found_and_not_an_octave_of_it(track, f0):
+    for samples in (steady(f0, 1.5), voice(f0, 3, 1.5)):
+        middle = track(samples, RATE, HOP)[10:-10]
+        assert (np.abs(12 * np.log2(middle[middle > 0] / f0)) < 2.5).all()
+        assert (middle > 0).mean() > 0.95
+
+
+def test_hum_under_noise_is_no_voice():
+    time = np.arange(2 * RATE) / RATE
+    hum = (0.02 * np.sin(2 * np.pi * 50 * time)).astype(np.float32)
+    noise = (0.1 * np.random.default_rng(0).standard_normal(2 * RATE)).astype(np.float32)
+    assert not quick_f0(hum + noise, RATE, HOP).any()
+
+
+def test_an_unusual_voice_keeps_its_pitch():
+    f0 = np.full(100, 52.0)
+    low, high = SpeakerPitch(log_mean=np.log(52.0), log_std=0.1), SpeakerPitch(log_mean=np.log(650.0), log_std=0.1)
+    np.testing.assert_allclose(shift_f0(f0, 0.0), f0)
+    np.testing.assert_allclose(move_f0(f0, low, low), f0)
+    np.testing.assert_allclose(move_f0(f0, low, high), 650.0)
+
+
 @pytest.mark.parametrize("length", [1025, 1120, 15999, 16000, 16001])
 def test_frames_are_those_of_the_log_mel(length):
     samples = steady(150.0)[:length] if length <= 16000 else np.append(steady(150.0), np.float32(0))

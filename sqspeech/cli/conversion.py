@@ -58,8 +58,9 @@ def convert(
             raise SqspeechError("-o -: standard output takes one recording in one voice; name a folder for more")
         count, failures = convert_all(converter, planned, folder, pitch=pitch, processes=jobs)
     failures.check(count, strict=strict)
+    noted = failures.noted()
     if folder == output:
-        print(f"{output}: {count} recordings, listed in {output / 'manifest.tsv'}")
+        print(f"{output}: {count} recordings, listed in {output / 'manifest.tsv'}{noted}")
 
 
 def enroll(
@@ -71,22 +72,25 @@ def enroll(
     strict: Strict = False,
 ) -> None:
     """Teach a model one more voice from some of its speech, 30 s or more; all else in it stays as it is."""
+    from sqspeech import audio
     from sqspeech.atomic import atomic_path
     from sqspeech.checkpoint import TrainedModel, read_checkpoint, write_content
     from sqspeech.conversion import enroll as learn
     from sqspeech.failures import Failures
 
     trained, failures, recordings = TrainedModel.load(checkpoint, find_device(device)), Failures(), []
+    rate = trained.config.features.sample_rate
     with open_inputs(inputs) as utterances:
         for utterance in utterances:
             with failures.skipping(utterance.utt_id):
-                recordings.append(utterance.read(trained.config.features.sample_rate))
+                recordings.append(utterance.read(rate))
+                failures.notes.update({utterance.utt_id: note} if (note := audio.note(utterance.path, rate)) else {})
     failures.check(len(recordings), strict=strict)
     content = learn(trained, read_checkpoint(checkpoint, trained.device), recordings, name)
     with atomic_path(output) as temporary:
         write_content(temporary, content)
-    seconds = sum(map(len, recordings)) / trained.config.features.sample_rate
-    print(f"{output}: knows {name}, from {seconds:.0f} s of speech")
+    seconds = sum(map(len, recordings)) / rate
+    print(f"{output}: knows {name}, from {seconds:.0f} s of speech{failures.noted()}")
 
 
 def speakers(checkpoint: Checkpoint) -> None:

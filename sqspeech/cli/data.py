@@ -31,8 +31,8 @@ def features(
     )
     # What is wrong with the whole is seen when the shards are put together.
     failures.check(1 if part else done, strict=strict)
-    mended = f", {len(failures.notes)} used with a note, see {dump / 'notes'}" if failures.notes else ""
-    print(f"{dump}: features of {done} utterances, {len(failures.reasons)} skipped{mended}")
+    seen = f", see {dump / 'notes'}" if failures.notes else ""
+    print(f"{dump}: features of {done} utterances, {len(failures.reasons)} skipped{failures.noted()}{seen}")
     if shard:
         print("when all shards are done, the same command without --shard puts them together")
 

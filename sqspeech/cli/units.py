@@ -74,8 +74,7 @@ def units(
             shard=part,
         )
     failures.check(1 if part else len(counts), strict=strict)
-    mixed = f", {len(failures.notes)} mixed down" if failures.notes else ""
-    print(f"{output}: {sum(counts.values())} units of {len(counts)} utterances{mixed}")
+    print(f"{output}: {sum(counts.values())} units of {len(counts)} utterances{failures.noted()}")
     if part:
         print("when all shards are done, the same command without --shard puts them together")
 

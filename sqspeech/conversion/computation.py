@@ -74,7 +74,8 @@ class Work:
                     path.parent.mkdir(parents=True, exist_ok=True)
                     (folder / path.name).replace(path)
         entries = zip(job.targets, paths, voices, strict=True)
-        return [_row(utterance, target, path, self._note(voice)) for target, path, voice in entries]
+        note = audio.note(utterance.path, rate)
+        return [_row(utterance, target, path, note, self._note(voice)) for target, path, voice in entries]
 
     def _voice(self, utterance: Utterance, target: str) -> Voice:
         return find_voice(self.converter.trained, utterance.spk_id) if target == SOURCE else self.voices[target]
@@ -139,9 +140,7 @@ def _zeros_on_disk(path: Path, length: int) -> Samples:
     return np.memmap(path, np.float32, "r+")
 
 
-def _row(utterance: Utterance, target: str, path: Path, note: str) -> Row:
-    channels = audio.probe(utterance.path).channels
-    notes = [note, f"{channels} channels mixed down" if channels > 1 else ""]
+def _row(utterance: Utterance, target: str, path: Path, *notes: str) -> Row:
     return {
         "utt_id": utterance.utt_id,
         "speaker": utterance.spk_id,

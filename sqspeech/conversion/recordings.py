@@ -62,6 +62,7 @@ def convert_all(
                 failures.add(job.utterance.utt_id, result)
             else:
                 rows += result
+                failures.notes.update((job.utterance.utt_id, str(row["note"])) for row in result if row["note"])
     if rows:
         about = {"checkpoint": converter.trained.digest, "vocoder": converter.vocoder.name, "pitch": pitch}
         write_text(output / "manifest.json", json.dumps({**about, "recordings": rows}, indent=2) + "\n")

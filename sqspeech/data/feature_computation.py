@@ -81,24 +81,14 @@ def _prepare(utterance: Utterance) -> Computed:
     """Return the log-mel or, where a GPU makes it, the conditioned samples in its place."""
     log_mel = _worker.log_mel
     try:
-        note = _check_header(utterance, log_mel.config.sample_rate)
         samples = torch.from_numpy(utterance.read(log_mel.config.sample_rate))
         if not samples.any():
             raise DataError(f"{utterance.path}: digital silence, nothing to learn from; leave it out")
+        note = audio.note(utterance.path, log_mel.config.sample_rate)
         result = log_mel(samples) if _worker.transforms else log_mel.condition(samples)
     except DataError as error:
         return Computed(reason=str(error))
     return Computed(mel=result.numpy(), note=note)
-
-
-def _check_header(utterance: Utterance, sample_rate: int) -> str:
-    info = audio.probe(utterance.path)
-    if info.sample_rate < sample_rate:
-        raise DataError(
-            f"{utterance.path}: {info.sample_rate} Hz, below features.sample_rate {sample_rate}, so that the upper "
-            "bands would be empty; leave it out, or lower features.sample_rate and features.fmax"
-        )
-    return f"{info.channels} channels, mixed down" if info.channels > 1 else ""
 
 
 def _transform(log_mel: LogMel, results: list[Computed], device: torch.device) -> list[Computed]:

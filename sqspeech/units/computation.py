@@ -113,9 +113,9 @@ def _read(utterance: Utterance, sample_rate: int) -> Read:
                 samples = audio.read_to_disk(utterance.path, sample_rate, target, utterance.start, utterance.end)
         else:
             samples = utterance.read(sample_rate)
+        note = audio.note(utterance.path, sample_rate)
     except DataError as error:
         return Read(reason=str(error))
-    note = f"{info.channels} channels, mixed down" if info.channels > 1 else ""
     return Read(samples=samples, n_samples=round(seconds * info.sample_rate), version=version, note=note)
 
 

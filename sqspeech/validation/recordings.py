@@ -4,18 +4,18 @@ It does without torch, because every process imports it.
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 
 from sqspeech import audio
 from sqspeech.data.data_dir import Utterance
 from sqspeech.errors import DataError
 from sqspeech.progress import track
+from sqspeech.sound_files import Decoder, TruncatedError, UnreadFormatError, mixing
 from sqspeech.validation.findings import Finding, error
 from sqspeech.worker_pool import map_in_order
 
@@ -27,6 +27,7 @@ FULL_SCALE, CLIPPED_RUN = 0.9999, 3
 # Seconds by which a segment may end behind its recording, as Kaldi's extract-segments has it.
 MAX_OVERSHOOT = 0.5
 AGAIN = "fetch or record it again, or leave it out"
+KINDS = {TruncatedError: "truncated audio", UnreadFormatError: "audio in a format that is not read"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +50,10 @@ class Sound:
         How many samples the utterance has in each channel.
     file_samples
         The same of the whole file.
+    channel
+        Which channel is used alone, if the mean of all is not; see `sqspeech.audio.read`.
+    lost
+        What of the file is not read, if anything is.
     low, high
         The least and the greatest sample, all channels mixed; full scale is [-1, 1].
     clipped
@@ -62,6 +67,8 @@ class Sound:
     channels: int
     n_samples: int
     file_samples: int
+    channel: int | None
+    lost: str
     low: float
     high: float
     clipped: int
@@ -90,52 +97,68 @@ def _died(recording: Recording) -> list[Sound | Finding]:
 
 def _examine(recording: Recording) -> list[Sound | Finding]:
     try:
-        with _open(recording.path) as file:
-            _check_whole(recording.path, file)
-            return [_examine_part(file, utterance) for utterance in recording.utterances]
+        _check_file(recording.path)
+        with _open(recording.path) as decoder:
+            # In this order, what cannot seek is decoded once.
+            ordered = sorted(recording.utterances, key=lambda utterance: utterance.start)
+            return [_examine_part(decoder, utterance) for utterance in ordered]
+    except DataError as fault:
+        return [_damage(fault, utterance.utt_id) for utterance in recording.utterances]
     except _DamageError as damage:
         kind, detail, fix = damage.args
         return [error(kind, utterance.utt_id, detail, fix) for utterance in recording.utterances]
 
 
-def _open(path: Path) -> soundfile.SoundFile:
+def _check_file(path: Path) -> None:
     try:
         if not path.is_file():
             raise _DamageError("missing audio file", f"no file {path}", "fetch it, or mend its path in wav.scp")
         if path.stat().st_size == 0:
             raise _DamageError("empty audio file", f"{path} has 0 bytes", AGAIN)
-        return soundfile.SoundFile(path)
-    except (OSError, RuntimeError, ValueError) as fault:
-        reason = getattr(fault, "error_string", str(fault)).rstrip(".")
-        raise _DamageError("undecodable audio", f"{path}: {reason}", "check that it is audio; else fetch it") from None
+    except (OSError, ValueError) as fault:
+        raise _DamageError("undecodable audio", f"{path}: {fault}", "check its path in wav.scp") from None
 
 
-def _check_whole(path: Path, file: soundfile.SoundFile) -> None:
-    if not file.frames:
-        raise _DamageError("audio without samples", f"{path}: nothing but a header", AGAIN)
+def _open(path: Path) -> Decoder:
+    """Return the decoder of a recording that can be used; raises a DataError or, where it has no samples, damage."""
+    decoder = Decoder(path)
     try:
-        audio.probe(path)
+        if not decoder.n_samples:
+            raise _DamageError("audio without samples", f"{path}: nothing but a header", AGAIN)
+        audio.check_rate(path, decoder.sample_rate)
+    except BaseException:
+        decoder.close()
+        raise
+    return decoder
+
+
+def _damage(fault: DataError, utt_id: str) -> Finding:
+    detail, _, fix = str(fault).partition("; ")
+    kind = next((kind for error, kind in KINDS.items() if isinstance(fault, error)), "undecodable audio")
+    return error(kind, utt_id, detail, fix)
+
+
+def _examine_part(decoder: Decoder, utterance: Utterance) -> Sound | Finding:
+    try:
+        return _measure(decoder, utterance)
     except DataError as fault:
-        # What is there, can be decoded and has samples, can only be truncated.
-        raise _DamageError("truncated audio", str(fault), AGAIN) from None
-
-
-def _examine_part(file: soundfile.SoundFile, utterance: Utterance) -> Sound | Finding:
-    try:
-        return _measure(file, utterance)
+        return _damage(fault, utterance.utt_id)
     except _DamageError as damage:
         kind, detail, fix = damage.args
         return error(kind, utterance.utt_id, detail, fix)
 
 
-def _measure(file: soundfile.SoundFile, utterance: Utterance) -> Sound:
-    first, last = _bounds(file, utterance)
+def _measure(decoder: Decoder, utterance: Utterance) -> Sound:
+    first, last = _bounds(decoder, utterance)
+    channel = mixing.chosen(decoder)
     low, high, clipped, digest = np.inf, -np.inf, 0, hashlib.blake2b(digest_size=16)
-    tail = np.zeros((0, file.channels), np.float32)
-    for block in _blocks(file, first, last):
+    tail = np.zeros((0, decoder.channels), np.float32)
+    decoder.seek(first)
+    for begin in range(first, last, BLOCK):
+        block = decoder.read(min(BLOCK, last - begin))
         if not np.isfinite(block).all():
             raise _DamageError("NaN or infinite samples", str(utterance.path), AGAIN)
-        mono = block.mean(axis=1)
+        mono = mixing.mixed(block, channel)
         low, high = min(low, float(mono.min())), max(high, float(mono.max()))
         digest.update(mono)
         joined = np.concatenate([tail, block])
@@ -143,10 +166,12 @@ def _measure(file: soundfile.SoundFile, utterance: Utterance) -> Sound:
         tail = joined[-(CLIPPED_RUN - 1) :]
     return Sound(
         utterance=utterance,
-        sample_rate=file.samplerate,
-        channels=file.channels,
+        sample_rate=decoder.sample_rate,
+        channels=decoder.channels,
         n_samples=last - first,
-        file_samples=file.frames,
+        file_samples=decoder.n_samples,
+        channel=channel,
+        lost=decoder.note,
         low=low,
         high=high,
         clipped=clipped,
@@ -154,29 +179,15 @@ def _measure(file: soundfile.SoundFile, utterance: Utterance) -> Sound:
     )
 
 
-def _bounds(file: soundfile.SoundFile, utterance: Utterance) -> tuple[int, int]:
-    seconds = file.frames / file.samplerate
+def _bounds(decoder: Decoder, utterance: Utterance) -> tuple[int, int]:
+    rate, count = decoder.sample_rate, decoder.n_samples
+    seconds = count / rate
     end = seconds if utterance.end is None else utterance.end
-    first, last = round(utterance.start * file.samplerate), min(round(end * file.samplerate), file.frames)
+    first, last = round(utterance.start * rate), min(round(end * rate), count)
     if first >= last or end > seconds + MAX_OVERSHOOT:
         detail = f"{utterance.start} to {end} s of {utterance.path}, which lasts {seconds:.3f} s"
         raise _DamageError("segments outside their recording", detail, "mend the times, or leave it out")
     return first, last
-
-
-def _blocks(file: soundfile.SoundFile, first: int, last: int) -> Iterator[NDArray[np.float32]]:
-    done = 0
-    try:
-        file.seek(first)
-        for block in file.blocks(BLOCK, frames=last - first, dtype="float32", always_2d=True):
-            if len(block):
-                yield block
-            done += len(block)
-    except (OSError, RuntimeError, ValueError):
-        pass
-    if done < last - first:
-        detail = f"{file.name}: {done} of {last - first} samples can be decoded"
-        raise _DamageError("truncated audio", detail, AGAIN)
 
 
 def _clipped(samples: NDArray[np.float32]) -> int:

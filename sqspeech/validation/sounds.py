@@ -89,16 +89,26 @@ def _sample_rate(sounds: Sequence[Sound]) -> Iterator[Finding]:
             fix = "resample from the originals at one rate, or see that no split separates them"
             yield warning("another sample rate than most", _id(sound), f"{rate} Hz, not {usual} Hz", fix)
         if rate < FEATURES.sample_rate:
-            detail = f"{rate} Hz: nothing above {rate / 2:g} Hz, so that features of {FEATURES.sample_rate} Hz skip it"
+            detail = f"{rate} Hz: nothing above {rate / 2:g} Hz, where features of {FEATURES.sample_rate} Hz have bands"
             fix = "fetch the original, or lower features.sample_rate and features.fmax"
             yield warning("a sample rate below that of the features", _id(sound), detail, fix)
 
 
 def _channels(sounds: Sequence[Sound]) -> Iterator[Finding]:
     for sound in sounds:
-        if sound.channels > 1:
+        if sound.channel is not None:
+            fix = f"write channel {sound.channel + 1} alone; features are of it"
+            yield warning("channels that cancel each other", _id(sound), f"{sound.channels} channels", fix)
+        elif sound.channels > 1:
             fix = "write one channel; features are of their mean"
             yield warning("more than one channel", _id(sound), f"{sound.channels} channels", fix)
+
+
+def _lost(sounds: Sequence[Sound]) -> Iterator[Finding]:
+    for sound in sounds:
+        if sound.lost:
+            fix = "look at the file; its header may be wrong"
+            yield warning("audio that is not read to the end of its file", _id(sound), sound.lost, fix)
 
 
 def _clipping(sounds: Sequence[Sound]) -> Iterator[Finding]:
@@ -130,6 +140,7 @@ CHECKS: tuple[Callable[[Sequence[Sound]], Iterator[Finding]], ...] = (
     _length,
     _sample_rate,
     _channels,
+    _lost,
     _clipping,
     _level,
     _duplicates,

@@ -178,7 +178,7 @@ def test_mixtures_have_names_that_files_may_have_and_channels_are_noted(converte
     convert_all(converter, plan(read_inputs([tmp_path / "a.wav"]), ["f1:1,m1:2"], None, []), tmp_path / "out")
     (entry,) = json.loads((tmp_path / "out/manifest.json").read_text())["recordings"]
     assert entry["output"] == "a-to-f1_1_m1_2.wav"
-    assert entry["note"] == "2 channels mixed down"
+    assert entry["note"] == "2 channels, mixed down"
     assert (tmp_path / "out" / entry["output"]).exists()
 
 
