@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Literal
 
 from data_prep.inventory import Inventory
-from data_prep.recordings import NOBODY, Recording, safe_speaker, shown, spoken
+from data_prep.recordings import NOBODY, Recording, safe_speaker, spoken
 from sqspeech.errors import DataError
+from sqspeech.names import shown
 
 REQUIRED = ("path", "speaker")
 OPTIONAL = ("text", "utt_id", "gender", "start", "end")

@@ -7,7 +7,6 @@
 - a `.csv` or `.tsv` with the columns `path` and `speaker` (see `data_prep.csv_corpus`).
 """
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated
@@ -18,11 +17,10 @@ from data_prep import csv_corpus, librispeech
 from data_prep.command import run
 from data_prep.held_out import Shares
 from data_prep.inventory import Inventory
-from data_prep.recordings import NOBODY, SETS, Recording, collect, shown, spoken
-from sqspeech import audio
+from data_prep.recordings import NOBODY, SETS, Recording, collect, spoken
+from sqspeech.data.folder_walk import list_folder
 from sqspeech.errors import DataError
-
-UNREAD = frozenset({".m4a", ".mp4", ".aac", ".wma", ".webm", ".amr", ".sph", ".3gp"})
+from sqspeech.names import shown
 
 
 def prepare(corpus: Path, data_dir: Path, shares: Shares) -> Inventory:
@@ -47,44 +45,16 @@ def _recordings(corpus: Path, inventory: Inventory) -> Iterator[Recording]:
     if not corpus.is_dir():
         fault = "neither a folder nor a .csv or .tsv; unpack an archive first" if corpus.exists() else "no such folder"
         raise DataError(f"{corpus}: {fault}; check the path")
-    files = _files_under(corpus, inventory)
-    paths = _audio(corpus, files, inventory)
+    listing = list_folder(corpus)
+    listing.check()
+    for left in listing.left_out:
+        inventory.skip(shown(left.path.relative_to(corpus)), NOBODY, left.reason, left.detail)
+    # Of a recording in several formats the first counts.
+    files, paths = listing.files, [*listing.recordings, *listing.twins]
     transcripts = librispeech.chapters(files)
     if transcripts:
         return librispeech.recordings(corpus, paths, transcripts, inventory)
     return _by_folder(corpus, paths, files, inventory)
-
-
-def _files_under(corpus: Path, inventory: Inventory) -> list[Path]:
-    """Return the files at any depth, sorted, links followed; names that begin with a dot are left out."""
-    files: list[Path] = []
-    visited: set[Path] = set()
-
-    def note(error: OSError) -> None:
-        inventory.skip(shown(error.filename), NOBODY, "a folder that cannot be listed", str(error.strerror))
-
-    for root, folders, names in corpus.walk(follow_symlinks=True, on_error=note):
-        # A link to a folder above it would otherwise be walked round and round.
-        if root.resolve() in visited:
-            inventory.skip(shown(root.relative_to(corpus)), NOBODY, "a link to a folder seen before", "")
-            folders.clear()
-            continue
-        visited.add(root.resolve())
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        files += [root / name for name in names if not name.startswith(".")]
-    return sorted(files)
-
-
-def _audio(corpus: Path, files: Iterable[Path], inventory: Inventory) -> list[Path]:
-    paths = [path for path in files if path.suffix.lower() in audio.SUFFIXES]
-    unread = [path for path in files if path.suffix.lower() in UNREAD]
-    if not paths:
-        found = Counter(path.suffix.lower() for path in unread).most_common(1)
-        hint = f"the {found[0][1]} {found[0][0]} files must be converted to .flac" if found else "check the path"
-        raise DataError(f"{corpus}: no audio in it ({', '.join(sorted(audio.SUFFIXES))}); {hint}")
-    for path in unread:
-        inventory.skip(shown(path.relative_to(corpus)), NOBODY, "a format that is not read", "convert it to .flac")
-    return paths
 
 
 def _by_folder(corpus: Path, paths: Iterable[Path], files: Iterable[Path], inventory: Inventory) -> Iterator[Recording]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from sqspeech.atomic import write_text
 from sqspeech.data.data_dir import DataDir
 from sqspeech.errors import DataError, SqspeechError
+from sqspeech.names import shown
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Inventory:
 
     def skip(self, name: str, spk_id: str, reason: str, detail: str = "") -> None:
         """Note a recording that is left out; a name may have characters that a line of a report cannot hold."""
-        self.skipped.append(Skip(*map(_on_one_line, (name, spk_id, reason, detail))))
+        self.skipped.append(Skip(*map(shown, (name, spk_id, reason, detail))))
 
     def write(self, data_dir: Path, names: Collection[str]) -> None:
         """Write each set to `data_dir`/<name>, and report.txt, report.tsv and skipped.tsv.
@@ -103,10 +104,6 @@ class Inventory:
         rows = [["speaker", "gender", *columns]]
         rows += [[spk, genders.get(spk, ""), *(str(column[spk]) for column in columns.values())] for spk in speakers]
         return "".join("\t".join(row) + "\n" for row in rows)
-
-
-def _on_one_line(text: str) -> str:
-    return " ".join(text.encode(errors="backslashreplace").decode().split())
 
 
 def _remove(folder: Path) -> None:

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from data_prep.inventory import Inventory
-from data_prep.recordings import Recording, shown, spoken
+from data_prep.recordings import Recording, spoken
+from sqspeech.names import shown
 
 TRANSCRIPT = ".trans.txt"
 
@@ -45,7 +46,7 @@ def recordings(
 
 def _texts(transcript: Path, inventory: Inventory) -> dict[str, str]:
     try:
-        lines = transcript.read_text(encoding="utf-8").splitlines()
+        lines = transcript.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         inventory.remarks.append(f"{shown(transcript)}: no text from it ({shown(error)})")
         return {}
@@ -56,7 +57,7 @@ def _genders(folders: Iterable[Path]) -> dict[str, str]:
     """Return the speakers' genders from the SPEAKERS.TXT in any of `folders`: `ID | SEX | ...`, comments after `;`."""
     genders: dict[str, str] = {}
     for table in sorted(folder / "SPEAKERS.TXT" for folder in folders):
-        lines = table.read_text(encoding="utf-8", errors="replace").splitlines() if table.is_file() else []
+        lines = table.read_text(encoding="utf-8-sig", errors="replace").splitlines() if table.is_file() else []
         for cells in (line.split("|") for line in lines if not line.startswith(";")):
             if len(cells) > 1 and cells[1].strip().lower() in ("f", "m"):
                 genders[cells[0].strip()] = cells[1].strip().lower()

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from sqspeech.atomic import atomic_path
 from sqspeech.errors import DataError
+from sqspeech.segment_times import span
 
 # What programs that write to a pipe state, since they cannot know it, is at least this.
 UNKNOWN_LENGTH = 0x7FFF0000
@@ -143,12 +144,7 @@ def _opened(path: Path, start: float, end: float | None) -> Iterator[tuple[sound
     try:
         with soundfile.SoundFile(path) as file:
             _check_whole(path, file)
-            first = round(start * file.samplerate)
-            last = file.frames if end is None else min(round(end * file.samplerate), file.frames)
-            if first >= last:
-                raise DataError(
-                    f"{path}: nothing between {start} s and {end} s; it lasts {file.frames / file.samplerate} s"
-                )
+            first, last = span(path, file.frames, file.samplerate, start, end)
             file.seek(first)
             yield file, last - first
     except soundfile.LibsndfileError as error:

@@ -16,7 +16,7 @@ from sqspeech.data.feature_computation import compute
 from sqspeech.data.feature_store import STATE_NAME, DumpState, check_same_features, read_state
 from sqspeech.data.shard import Shard
 from sqspeech.data.speaker_pitch import write_speaker_pitch
-from sqspeech.errors import SqspeechError
+from sqspeech.errors import cannot_write
 from sqspeech.failures import Failures
 from sqspeech.features import LogMelConfig
 from sqspeech.lock import locked
@@ -195,6 +195,4 @@ def _writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise SqspeechError(
-            f"{path}: cannot write ({error.strerror or error}); free some space or choose a writable folder"
-        ) from error
+        raise cannot_write(path, error) from error

@@ -12,7 +12,7 @@ from sqspeech.data.data_dir import DataDir, Utterance, write_table
 from sqspeech.data.feature_ark import GrowingArk, read_matrix
 from sqspeech.data.feature_extraction import NOTES_NAME, SKIPPED_NAME
 from sqspeech.data.feature_store import STATE_NAME, read_state
-from sqspeech.errors import DataError, SqspeechError
+from sqspeech.errors import DataError, cannot_write
 from sqspeech.validation.dump import is_dump
 from sqspeech.validation.tables import read_leniently
 from sqspeech.validation.validate import Report
@@ -107,8 +107,6 @@ def _new_folder(out: Path) -> Iterator[Path]:
         yield folder
         folder.rename(out)
     except OSError as fault:
-        raise SqspeechError(
-            f"{out}: cannot write ({fault.strerror or fault}); free some space or choose a writable folder"
-        ) from fault
+        raise cannot_write(out, fault) from fault
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -16,6 +16,7 @@ from sqspeech import audio
 from sqspeech.data.data_dir import Utterance
 from sqspeech.errors import DataError
 from sqspeech.progress import track
+from sqspeech.segment_times import span
 from sqspeech.validation.findings import Finding, error
 from sqspeech.worker_pool import map_in_order
 
@@ -24,8 +25,6 @@ BLOCK = 1 << 16
 # whose peak is scaled to full scale has one such sample there; a sine stays there for three only when it is below 36 Hz
 # at 16 kHz, or 108 Hz at 48 kHz.
 FULL_SCALE, CLIPPED_RUN = 0.9999, 3
-# Seconds by which a segment may end behind its recording, as Kaldi's extract-segments has it.
-MAX_OVERSHOOT = 0.5
 AGAIN = "fetch or record it again, or leave it out"
 
 
@@ -155,13 +154,10 @@ def _measure(file: soundfile.SoundFile, utterance: Utterance) -> Sound:
 
 
 def _bounds(file: soundfile.SoundFile, utterance: Utterance) -> tuple[int, int]:
-    seconds = file.frames / file.samplerate
-    end = seconds if utterance.end is None else utterance.end
-    first, last = round(utterance.start * file.samplerate), min(round(end * file.samplerate), file.frames)
-    if first >= last or end > seconds + MAX_OVERSHOOT:
-        detail = f"{utterance.start} to {end} s of {utterance.path}, which lasts {seconds:.3f} s"
-        raise _DamageError("segments outside their recording", detail, "mend the times, or leave it out")
-    return first, last
+    try:
+        return span(utterance.path, file.frames, file.samplerate, utterance.start, utterance.end)
+    except DataError as fault:
+        raise _DamageError("segments outside their recording", str(fault), "mend the times, or leave it out") from None
 
 
 def _blocks(file: soundfile.SoundFile, first: int, last: int) -> Iterator[NDArray[np.float32]]:
