@@ -13,6 +13,7 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
+from sqspeech import audio_ark
 from sqspeech.atomic import atomic_path
 from sqspeech.errors import DataError
 from sqspeech.segment_times import span
@@ -50,7 +51,7 @@ def probe(path: Path | str) -> AudioInfo:
     path = Path(path)
     _check_file(path)
     try:
-        with soundfile.SoundFile(path) as file:
+        with soundfile.SoundFile(_source(path)) as file:
             _check_whole(path, file)
             info = AudioInfo(sample_rate=file.samplerate, channels=file.channels, n_samples=file.frames)
     except soundfile.LibsndfileError as error:
@@ -113,9 +114,14 @@ def read_to_disk(
     return np.memmap(target, np.float32, "c")
 
 
+def _source(path: Path) -> Path | int:
+    return path if audio_ark.file_of(path) == path else audio_ark.open_audio(path)
+
+
 def _check_file(path: Path) -> None:
+    file = audio_ark.file_of(path)
     try:
-        size = path.stat().st_size if path.is_file() else None
+        size = file.stat().st_size if file.is_file() else None
     except OSError as error:  # such as a name that is too long
         raise DataError(f"{path}: cannot read the audio file ({error.strerror}); check the path") from None
     if size is None:
@@ -142,7 +148,7 @@ def _undecodable(path: Path, error: soundfile.LibsndfileError) -> DataError:
 def _opened(path: Path, start: float, end: float | None) -> Iterator[tuple[soundfile.SoundFile, int]]:
     """Yield a recording from which so many samples are to be read."""
     try:
-        with soundfile.SoundFile(path) as file:
+        with soundfile.SoundFile(_source(path)) as file:
             _check_whole(path, file)
             first, last = span(path, file.frames, file.samplerate, start, end)
             file.seek(first)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sqspeech import audio
+from sqspeech import audio, audio_ark
 from sqspeech.atomic import write_text
 from sqspeech.errors import DataError
 from sqspeech.names import is_utf8, shown, written_alike
@@ -47,7 +47,7 @@ class Utterance:
     def version(self) -> str:
         """Return the size and the time of the recording's file, which change with it; empty where there is none."""
         try:
-            status = os.stat(self.path)  # noqa: PTH116 (a third quicker, and there may be very many)
+            status = os.stat(audio_ark.file_of(self.path))  # noqa: PTH116 (a third quicker, and there may be very many)
         except (OSError, ValueError):
             return ""
         return f"{status.st_size} {status.st_mtime_ns}"
@@ -219,10 +219,10 @@ def _read_what_can_be(path: Path) -> dict[str, str]:
 def audio_path(folder: Path, location: str) -> Path:
     """Return the file that `location` in the wav.scp of `folder` means; see `DataDir.read`."""
     beside = folder / location
-    if exists(beside):
+    if exists(beside) or exists(audio_ark.file_of(beside)):
         return beside
     places = [Path(location), *(found for path in (beside, Path(location)) if (found := _alike(path)))]
-    return next(filter(exists, places), beside)
+    return next((place for place in places if exists(audio_ark.file_of(place))), beside)
 
 
 def _alike(path: Path) -> Path | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sqspeech import audio
 from sqspeech.errors import DataError
-from sqspeech.names import is_hidden
+from sqspeech.names import is_hidden, is_utf8
 
 # Sound and film in formats that may not be read; those that are, are in audio.SUFFIXES.
 UNREAD = frozenset(
@@ -54,7 +54,8 @@ class Listing:
         """Raise DataError where there is no recording."""
         if self.recordings:
             return
-        unread = Counter(left.path.suffix.lower() for left in self.left_out if left.path in self.files).most_common(1)
+        suffixes = (file.suffix.lower() for file in self.files)
+        unread = Counter(suffix for suffix in suffixes if suffix in UNREAD - audio.SUFFIXES).most_common(1)
         hint = f"the {unread[0][1]} {unread[0][0]} files must be converted to .flac" if unread else "check the path"
         raise DataError(f"{self.path}: no audio in this folder ({', '.join(sorted(audio.SUFFIXES))}); {hint}")
 
@@ -70,8 +71,14 @@ def list_folder(path: Path) -> Listing:
     """Return what is in a folder: links are followed once, and hidden files and `__MACOSX` passed over."""
     left_out: list[LeftOut] = []
     files = sorted(_files(path, left_out))
-    found = [file for file in files if file.suffix.lower() in audio.SUFFIXES]
+    heard = [file for file in files if file.suffix.lower() in audio.SUFFIXES]
+    found = [file for file in heard if is_utf8(str(file))]
     twins = other_formats(found)
+    left_out += [
+        LeftOut(path=file, reason="a name that is not UTF-8", detail="rename it, for instance with convmv")
+        for file in heard
+        if not is_utf8(str(file))
+    ]
     left_out += [
         LeftOut(path=file, reason="a format that is not read", detail="convert it to .flac")
         for file in files

@@ -111,7 +111,7 @@ def _needed(formats: Sequence[str], contents: Contents) -> tuple[Any, ...]:
 def _fingerprint(extractor: UnitExtractor, utterances: Sequence[Utterance], contents: Contents) -> str:
     lines = [f"{u.utt_id} {u.path.absolute()} {u.start} {u.end}\n" for u in utterances]
     settings = f"{extractor.info} {contents.matrices}\n"
-    return hashlib.sha256((settings + "".join(lines)).encode()).hexdigest()[:16]
+    return hashlib.sha256((settings + "".join(lines)).encode(errors="surrogatepass")).hexdigest()[:16]
 
 
 def _unchanged(done: Mapping[str, Place], utterances: Sequence[Utterance]) -> dict[str, Place]:

@@ -12,7 +12,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from sqspeech import audio
+from sqspeech import audio, audio_ark
 from sqspeech.data.data_dir import Utterance
 from sqspeech.errors import DataError
 from sqspeech.progress import track
@@ -99,11 +99,12 @@ def _examine(recording: Recording) -> list[Sound | Finding]:
 
 def _open(path: Path) -> soundfile.SoundFile:
     try:
-        if not path.is_file():
+        file = audio_ark.file_of(path)
+        if not file.is_file():
             raise _DamageError("missing audio file", f"no file {path}", "fetch it, or mend its path in wav.scp")
-        if path.stat().st_size == 0:
+        if file.stat().st_size == 0:
             raise _DamageError("empty audio file", f"{path} has 0 bytes", AGAIN)
-        return soundfile.SoundFile(path)
+        return soundfile.SoundFile(path if file == path else audio_ark.open_audio(path))
     except (OSError, RuntimeError, ValueError) as fault:
         reason = getattr(fault, "error_string", str(fault)).rstrip(".")
         raise _DamageError("undecodable audio", f"{path}: {reason}", "check that it is audio; else fetch it") from None
