@@ -1,8 +1,7 @@
 """How a folder of recordings is laid out: where the names of the speakers are, and where the texts."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
-from pathlib import Path
 
 from data_prep import librispeech, libritts, speaker_folders
 from data_prep.inventory import Inventory
@@ -35,7 +34,7 @@ DESCRIPTIONS = {
 
 def recognise(listing: Listing) -> Layout:
     """Return the layout that most recordings of a folder fit."""
-    fits: dict[Layout, Callable[[Path], bool]] = {
+    fits: dict[Layout, speaker_folders.Fit] = {
         Layout.librispeech: librispeech.fits,
         Layout.libritts: libritts.fits,
         Layout.vctk: speaker_folders.fits_vctk(listing),

@@ -23,12 +23,15 @@ SUBSET = re.compile(r"(train|dev|test|valid|validation|eval)([-_. ].*)?", re.IGN
 PREFIX = re.compile(r"([^_-]+)[_-].")
 
 
+type Fit = Callable[[Path], bool]
+
+
 def by_folder(listing: Listing, paths: Iterable[Path], inventory: Inventory) -> Iterator[Recording]:
     """Yield recordings whose speaker is the first folder, or the second where the first are all subsets."""
     beside, texts, flat = _texts_beside(listing), Texts(), dict[str, bool]()
     passed = _subsets(listing)
     for path in paths:
-        speaker, *rest = path.relative_to(listing.path).parts[len(passed) > 1 :]
+        speaker, *rest = path.relative_to(listing.path).parts[bool(passed) :]
         name = shown(path.relative_to(listing.path))
         if not rest:
             remedy = "put it into a folder with its speaker's name, or list path and speaker in a .csv"
@@ -38,10 +41,9 @@ def by_folder(listing: Listing, paths: Iterable[Path], inventory: Inventory) -> 
         text = texts.first(beside.get(path.with_suffix(""), []))
         yield Recording(name=name, speaker=speaker, label=str(Path(*rest).with_suffix("")), path=path, text=text)
     texts.remark(inventory)
-    if len(passed) > 1:
-        inventory.remarks.append(
-            f"{', '.join(map(shown, passed))}: taken for subsets, the folders in them for speakers"
-        )
+    if passed:
+        subsets = ", ".join(map(shown, passed))
+        inventory.remarks.append(f"{subsets}: taken for subsets, and the folders in them for speakers")
     if list(flat.values()) == [False]:
         only = shown(*flat)
         inventory.remarks.append(
@@ -70,7 +72,7 @@ def flat(listing: Listing, paths: Iterable[Path], inventory: Inventory) -> Itera
     texts.remark(inventory)
 
 
-def fits_vctk(listing: Listing) -> Callable[[Path], bool]:
+def fits_vctk(listing: Listing) -> Fit:
     """Return what tells whether a recording is in a tree like VCTK."""
     texts = _texts_below_txt(listing)
 
