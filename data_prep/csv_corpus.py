@@ -129,7 +129,7 @@ class _Paths:
     def name(self, written: str) -> PurePath:
         """Return the part of a path as it is written that is to be in an id."""
         path = Path(written.replace("\\", "/") if not exists(self.folder / written) else written)
-        if not path.is_absolute():
+        if not path.is_absolute() or path == path.parent:
             return path
         return path.relative_to(self.folder if self._is_inside(path) else self.common)
 

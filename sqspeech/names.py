@@ -19,7 +19,7 @@ UNSAFE = re.compile(r"[/\\\x00-\x1f\x7f-\x9f\ud800-\udfff]|^\.|%(?=[0-9A-Fa-f]{2
 SURROGATES = re.compile(r"[\ud800-\udfff]")
 
 
-def file_name(name: str, suffix: str = "") -> str:
+def file_name(name: str, suffix: str = "", longest: int = LONGEST) -> str:
     """Return the name of the file of an utterance, a speaker or the like: `name` itself where that can be.
 
     Every other character is written as `%` and two digits for each of its bytes, as in an address, and of what is too
@@ -32,9 +32,11 @@ def file_name(name: str, suffix: str = "") -> str:
         Any text.
     suffix
         The end of the file's name, such as `.wav`.
+    longest
+        In bytes, suffix included; at least 34 more than it has.
     """
     safe = UNSAFE.sub(_escaped, name)
-    length = LONGEST - len(suffix.encode())
+    length = longest - len(suffix.encode())
     if safe and len(safe.encode()) <= length:
         return safe + suffix
     digest = hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()[:32]

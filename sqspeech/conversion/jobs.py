@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sqspeech.data.data_dir import Utterance
 from sqspeech.errors import DataError
-from sqspeech.names import file_name
+from sqspeech.names import LONGEST, file_name
 
 # The target that stands for the utterance's own speaker.
 SOURCE = "source"
@@ -22,7 +22,8 @@ class Job:
 
     def file_name(self, target: str) -> str:
         """Return the name of the file for a target, in which `_` stands for what joins a mixture."""
-        return file_name(f"{self.utterance.utt_id}-to-{re.sub(r'[^\w.+-]', '_', target)}", ".wav")
+        voice = file_name(re.sub(r"[^\w.+-]", "_", target), longest=LONGEST // 2)
+        return file_name(self.utterance.utt_id, f"-to-{voice}.wav")
 
     def seconds(self) -> float:
         """Return how much speech becomes of it; 0 where the recording cannot be read."""

@@ -33,13 +33,13 @@ class Utterance:
 
     def read(self, sample_rate: int) -> NDArray[np.float32]:
         """Return the samples, mono, at `sample_rate` Hz; raises DataError (see `sqspeech.audio.read`)."""
-        self._check_names()
+        self.check_name()
         samples, _ = audio.read(self.path, sample_rate, self.start, self.end)
         return samples
 
     def seconds(self) -> float:
         """Return the duration by the recording's header; raises DataError (see `sqspeech.audio.probe`)."""
-        self._check_names()
+        self.check_name()
         info = audio.probe(self.path)
         first, last = span(self.path, info.n_samples, info.sample_rate, self.start, self.end)
         return (last - first) / info.sample_rate
@@ -52,7 +52,8 @@ class Utterance:
             return ""
         return f"{status.st_size} {status.st_mtime_ns}"
 
-    def _check_names(self) -> None:
+    def check_name(self) -> None:
+        """Raise DataError where the id or the path is not UTF-8, which not all that is written can hold."""
         if not is_utf8(f"{self.utt_id}{self.path}"):
             raise DataError(f"{shown(self.path)}: the name is not UTF-8; rename it, for instance with convmv")
 

@@ -82,6 +82,7 @@ def _prepare(utterance: Utterance) -> Computed:
     """Return the log-mel or, where a GPU makes it, the conditioned samples in its place."""
     log_mel, version = _worker.log_mel, utterance.version()
     try:
+        utterance.check_name()
         note = _check_header(utterance, log_mel.config.sample_rate)
         samples = torch.from_numpy(utterance.read(log_mel.config.sample_rate))
         if not samples.any():
