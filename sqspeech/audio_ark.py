@@ -8,7 +8,7 @@ from typing import IO
 
 from sqspeech.errors import DataError
 
-LOCATION = re.compile(r"(.+):(\d+)", re.DOTALL | re.ASCII)
+LOCATION = re.compile(r"(.+):(\d{1,18})", re.DOTALL | re.ASCII)
 HEAD, CHUNK = 16, 1 << 20
 # What a WAV states that was written to a pipe, in bytes, is at least this.
 UNKNOWN_LENGTH = 0x7FFF0000
