@@ -54,6 +54,8 @@ def _find(path: Path, ark: IO[bytes], offset: int) -> int:
     ark.seek(offset)
     head = ark.read(HEAD)
     whole = os.fstat(ark.fileno()).st_size - offset
+    if whole + offset == 0:
+        raise DataError(f"{path}: the file is empty (0 bytes); fetch or record it again")
     begin, length = 0, whole
     if head[:5] == b"AUDIO" and len(head) > 5:
         begin = 6 + head[5]
