@@ -6,12 +6,14 @@ from collections.abc import Callable
 import typer
 
 from sqspeech.errors import SqspeechError
+from sqspeech.names import let_print_any_name
 
 
 def run(main: Callable[..., None]) -> None:
     """Run `main` with the command line's arguments; an expected failure is one line and exit status 1."""
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command()(main)
+    let_print_any_name()
     try:
         app()
     except SqspeechError as error:

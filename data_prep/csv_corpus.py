@@ -4,13 +4,16 @@ import csv
 import difflib
 import io
 import math
-from collections.abc import Iterator
-from pathlib import Path
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePath
 from typing import Literal
 
 from data_prep.inventory import Inventory
-from data_prep.recordings import NOBODY, Recording, safe_speaker, shown, spoken
+from data_prep.recordings import NOBODY, Recording, safe_speaker, spoken
+from sqspeech.data.data_dir import exists
 from sqspeech.errors import DataError
+from sqspeech.names import shown, written_alike
 
 REQUIRED = ("path", "speaker")
 OPTIONAL = ("text", "utt_id", "gender", "start", "end")
@@ -25,7 +28,10 @@ def recordings(table: Path, inventory: Inventory) -> Iterator[Recording]:
     DataError
         `table` is not UTF-8, its quotes do not match, or its header lacks a column.
     """
-    for number, header, cells in _rows(table):
+    lines = list(_rows(table))
+    column = lines[0][1].index("path") if lines else 0
+    paths = _Paths(table, [cells[column].strip() for _, _, cells in lines if len(cells) > column])
+    for number, header, cells in lines:
         name = shown(f"{table.name}:{number}")
         given = dict(zip(header, cells, strict=False))
         row = {column: given.get(column, "").strip() for column in REQUIRED + OPTIONAL}
@@ -35,7 +41,7 @@ def recordings(table: Path, inventory: Inventory) -> Iterator[Recording]:
         elif not (row["path"] and row["speaker"]):
             inventory.skip(name, NOBODY, "a row without path or speaker", shown(cells))
         else:
-            yield from _recording(table, name, row, inventory)
+            yield from _recording(paths, name, row, inventory)
 
 
 def _rows(table: Path) -> Iterator[tuple[int, list[str], list[str]]]:
@@ -69,18 +75,23 @@ def _check_header(table: Path, header: list[str]) -> None:
             raise DataError(f"{table}: the header has no column {column!r}; {shown(hint)}")
 
 
-def _recording(table: Path, name: str, row: dict[str, str], inventory: Inventory) -> Iterator[Recording]:
+def _recording(paths: "_Paths", name: str, row: dict[str, str], inventory: Inventory) -> Iterator[Recording]:
     try:
         start, end = _times(row)
     except ValueError:
         detail = shown(f"start {row['start']!r}, end {row['end']!r}; expected seconds, the end after the start")
         inventory.skip(name, safe_speaker(row["speaker"]), "a row with bad times", detail)
         return
+    path, alike = paths.find(row["path"])
+    if alike:
+        detail = shown(f"{path} is not there, but {alike.name} is; write it so")
+        inventory.skip(name, safe_speaker(row["speaker"]), "no such file", detail)
+        return
     yield Recording(
         name=name,
         speaker=row["speaker"],
-        label=_label(row, start, end),
-        path=(table.parent / row["path"]).absolute(),
+        label=_label(row, paths.name(row["path"]), start, end),
+        path=path,
         start=start,
         end=end,
         text=spoken(row["text"]),
@@ -96,13 +107,37 @@ def _times(row: dict[str, str]) -> tuple[float, float | None]:
     return start, end
 
 
-def _label(row: dict[str, str], start: float, end: float | None) -> str:
+def _label(row: dict[str, str], path: PurePath, start: float, end: float | None) -> str:
     """Return the given id, or else path and times: the same as `data_prep.folder` makes for a folder a speaker."""
     if row["utt_id"]:
         return row["utt_id"].removeprefix(f"{row['speaker']}-")
-    stem = row["path"].removesuffix(Path(row["path"]).suffix)
-    whole = stem.lstrip("/").removeprefix(f"{row['speaker']}/")
+    whole = str(path).removesuffix(path.suffix).removeprefix(f"{row['speaker']}/")
     if not start and end is None:
         return whole
     last = "end" if end is None else f"{round(1000 * end):08d}"
     return f"{whole}-{round(1000 * start):08d}-{last}"
+
+
+class _Paths:
+    """The paths of a table, and what an id has of them: of absolute ones what they do not have in common."""
+
+    def __init__(self, table: Path, written: Iterable[str]) -> None:
+        self.folder = table.parent.absolute()
+        outside = [path for name in written if (path := Path(name)).is_absolute() and not self._is_inside(path)]
+        self.common = Path(os.path.commonpath([path.parent for path in outside])) if outside else Path("/")
+
+    def name(self, written: str) -> PurePath:
+        """Return the part of a path as it is written that is to be in an id."""
+        path = Path(written.replace("\\", "/") if not exists(self.folder / written) else written)
+        if not path.is_absolute() or path == path.parent:
+            return path
+        return path.relative_to(self.folder if self._is_inside(path) else self.common)
+
+    def find(self, written: str) -> tuple[Path, Path | None]:
+        """Return the file that is meant and, where it is not there, one that is perhaps."""
+        path = (self.folder / written).absolute()
+        found, sure = (None, False) if exists(path) else written_alike(path)
+        return (found, None) if found and sure else (path, found)
+
+    def _is_inside(self, path: Path) -> bool:
+        return path.is_relative_to(self.folder)

@@ -2,30 +2,32 @@
 
 `python -m data_prep.folder CORPUS DATA_DIR` writes the Kaldi data directories `train`, `dev` and `test`. CORPUS is
 
+- a LibriSpeech or LibriTTS tree, of any number of subsets, or a part of one;
+- a tree like VCTK: `wav48/p225/p225_001.wav`, with its text in `txt/p225/p225_001.txt`;
 - a folder with a folder a speaker, recordings at any depth below, and the text of `x.wav` in `x.txt` beside it;
-- a LibriSpeech tree, or a part of one, known by its `*.trans.txt` (see `data_prep.librispeech`);
+- a folder of recordings, whose speakers begin their names (`p225_001.wav`) or are one;
 - a `.csv` or `.tsv` with the columns `path` and `speaker` (see `data_prep.csv_corpus`).
+
+It is said which of these the folder was taken for; `--layout` decides otherwise.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from data_prep import csv_corpus, librispeech
+from data_prep import csv_corpus
 from data_prep.command import run
 from data_prep.held_out import Shares
 from data_prep.inventory import Inventory
-from data_prep.recordings import NOBODY, SETS, Recording, collect, shown, spoken
-from sqspeech import audio
+from data_prep.layouts import Layout, describe, examples, recognise, recordings
+from data_prep.recordings import NOBODY, SETS, collect
+from sqspeech.data.folder_walk import Listing, list_folder
 from sqspeech.errors import DataError
+from sqspeech.names import shown
 
-UNREAD = frozenset({".m4a", ".mp4", ".aac", ".wma", ".webm", ".amr", ".3gp"})
 
-
-def prepare(corpus: Path, data_dir: Path, shares: Shares) -> Inventory:
+def prepare(corpus: Path, data_dir: Path, shares: Shares, layout: Layout | None = None) -> Inventory:
     """Write `data_dir`/{train,dev,test} and the reports, and return what is in them and what was left out.
 
     Raises
@@ -35,99 +37,44 @@ def prepare(corpus: Path, data_dir: Path, shares: Shares) -> Inventory:
     SqspeechError
         `data_dir` cannot be written.
     """
-    inventory = Inventory()
-    collect(_recordings(corpus.absolute(), inventory), shares, inventory)
+    inventory, corpus = Inventory(), corpus.absolute()
+    if corpus.is_file() and corpus.suffix.lower() in (".csv", ".tsv"):
+        if layout:
+            raise DataError(f"{corpus}: a table says who speaks, so that --layout {layout} has no use; leave it out")
+        collect(csv_corpus.recordings(corpus, inventory), shares, inventory)
+    else:
+        listing = _list(corpus, inventory)
+        layout = layout or recognise(listing)
+        collect(recordings(layout, listing, inventory), shares, inventory)
+        inventory.heading.append(describe(layout))
+    inventory.heading += examples(utterance for part in inventory.sets.values() for utterance in part)
     inventory.write(data_dir, SETS)
     return inventory
 
 
-def _recordings(corpus: Path, inventory: Inventory) -> Iterator[Recording]:
-    if corpus.is_file() and corpus.suffix.lower() in (".csv", ".tsv"):
-        return csv_corpus.recordings(corpus, inventory)
+def _list(corpus: Path, inventory: Inventory) -> Listing:
     if not corpus.is_dir():
         fault = "neither a folder nor a .csv or .tsv; unpack an archive first" if corpus.exists() else "no such folder"
         raise DataError(f"{corpus}: {fault}; check the path")
-    files = _files_under(corpus, inventory)
-    paths = _audio(corpus, files, inventory)
-    transcripts = librispeech.chapters(files)
-    if transcripts:
-        return librispeech.recordings(corpus, paths, transcripts, inventory)
-    return _by_folder(corpus, paths, files, inventory)
-
-
-def _files_under(corpus: Path, inventory: Inventory) -> list[Path]:
-    """Return the files at any depth, sorted, links followed; names that begin with a dot are left out."""
-    files: list[Path] = []
-    visited: set[Path] = set()
-
-    def note(error: OSError) -> None:
-        inventory.skip(shown(error.filename), NOBODY, "a folder that cannot be listed", str(error.strerror))
-
-    for root, folders, names in corpus.walk(follow_symlinks=True, on_error=note):
-        # A link to a folder above it would otherwise be walked round and round.
-        if root.resolve() in visited:
-            inventory.skip(shown(root.relative_to(corpus)), NOBODY, "a link to a folder seen before", "")
-            folders.clear()
-            continue
-        visited.add(root.resolve())
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        files += [root / name for name in names if not name.startswith(".")]
-    return sorted(files)
-
-
-def _audio(corpus: Path, files: Iterable[Path], inventory: Inventory) -> list[Path]:
-    paths = [path for path in files if path.suffix.lower() in audio.SUFFIXES]
-    unread = [path for path in files if path.suffix.lower() in UNREAD]
-    if not paths:
-        found = Counter(path.suffix.lower() for path in unread).most_common(1)
-        hint = f"the {found[0][1]} {found[0][0]} files must be converted to .flac" if found else "check the path"
-        raise DataError(f"{corpus}: no audio in it ({', '.join(sorted(audio.SUFFIXES))}); {hint}")
-    for path in unread:
-        inventory.skip(shown(path.relative_to(corpus)), NOBODY, "a format that is not read", "convert it to .flac")
-    return paths
-
-
-def _by_folder(corpus: Path, paths: Iterable[Path], files: Iterable[Path], inventory: Inventory) -> Iterator[Recording]:
-    texts = {path.with_suffix(""): path for path in files if path.suffix.lower() == ".txt"}
-    unread: set[Path] = set()
-    flat: dict[str, bool] = {}
-    for path in paths:
-        speaker, *rest = path.relative_to(corpus).parts
-        name = shown(path.relative_to(corpus))
-        if not rest:
-            remedy = "put it into a folder with its speaker's name, or list path and speaker in a .csv"
-            inventory.skip(name, NOBODY, "not in a speaker's folder", remedy)
-            continue
-        flat[speaker] = flat.get(speaker, False) or len(rest) == 1
-        text = _text(texts.get(path.with_suffix("")), unread)
-        label = str(Path(*rest).with_suffix(""))
-        yield Recording(name=name, speaker=speaker, label=label, path=path, text=text)
-    if unread:
-        inventory.remarks.append(f"texts that are not UTF-8, so left out: {len(unread)}, such as {shown(min(unread))}")
-    if list(flat.values()) == [False]:
-        only = shown(*flat)
-        inventory.remarks.append(f"one speaker, {only}; if the folders in it are the speakers, give {corpus / only}")
-
-
-def _text(path: Path | None, unread: set[Path]) -> str | None:
-    try:
-        return spoken(path.read_text(encoding="utf-8-sig")) if path else None
-    except (OSError, UnicodeDecodeError):
-        unread |= {path} if path else set()
-        return None
+    listing = list_folder(corpus)
+    listing.check()
+    for left in listing.left_out:
+        inventory.skip(shown(left.path.relative_to(corpus)), NOBODY, left.reason, left.detail)
+    return listing
 
 
 def main(
-    corpus: Annotated[Path, typer.Argument(help="Folder with a folder a speaker, LibriSpeech tree, or .csv/.tsv.")],
+    corpus: Annotated[Path, typer.Argument(help="Folder of recordings in a layout that is known, or .csv/.tsv.")],
     data_dir: Annotated[Path, typer.Argument(help="Folder to write train/, dev/ and test/ into.")],
     dev_share: Annotated[float, typer.Option(min=0, max=0.9, help="Share of each speaker held out for dev.")] = 0.05,
     test_share: Annotated[float, typer.Option(min=0, max=0.9, help="Share of each speaker held out for test.")] = 0.05,
+    layout: Annotated[Layout | None, typer.Option(help="Of the folder; recognised where it is not given.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Fail when a recording was left out.")] = False,
 ) -> None:
-    """Prepare any corpus: a folder a speaker, a LibriSpeech tree, or a table with the columns path and speaker."""
+    """Prepare any corpus: a folder whose layout is recognised, or a table with the columns path and speaker."""
     if dev_share + test_share >= 1:
         raise typer.BadParameter("with --test-share it leaves nothing for training", param_hint="--dev-share")
-    inventory = prepare(corpus, data_dir, Shares(dev=dev_share, test=test_share))
+    inventory = prepare(corpus, data_dir, Shares(dev=dev_share, test=test_share), layout)
     print(inventory.text(), end="")
     if strict:
         inventory.refuse_skips(data_dir)

@@ -9,6 +9,7 @@ from pathlib import Path
 from sqspeech.atomic import write_text
 from sqspeech.data.data_dir import DataDir
 from sqspeech.errors import DataError, SqspeechError
+from sqspeech.names import shown
 
 
 @dataclass(frozen=True)
@@ -25,17 +26,18 @@ class Skip:
 class Inventory:
     """The sets of a prepared corpus by name, what was left out, and remarks that need no action.
 
-    `seconds` is the duration of each utterance that is in a set.
+    `seconds` is the duration of each utterance that is in a set; `heading` says how the corpus was understood.
     """
 
     sets: dict[str, DataDir] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     skipped: list[Skip] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    heading: list[str] = field(default_factory=list)
 
     def skip(self, name: str, spk_id: str, reason: str, detail: str = "") -> None:
         """Note a recording that is left out; a name may have characters that a line of a report cannot hold."""
-        self.skipped.append(Skip(*map(_on_one_line, (name, spk_id, reason, detail))))
+        self.skipped.append(Skip(*map(shown, (name, spk_id, reason, detail))))
 
     def write(self, data_dir: Path, names: Collection[str]) -> None:
         """Write each set to `data_dir`/<name>, and report.txt, report.tsv and skipped.tsv.
@@ -69,7 +71,7 @@ class Inventory:
             raise DataError(f"{len(self.skipped)} left out (see {listed}), which --strict forbids")
 
     def text(self) -> str:
-        """Return the report in words: the sets, then what was left out by reason, then the remarks."""
+        """Return the report in words: the heading, the sets, then what was left out by reason, then the remarks."""
         lines = [
             f"{name}: {len(part)} utterances, {len(part.speakers)} speakers, {self._hours(part):.2f} hours"
             for name, part in self.sets.items()
@@ -79,7 +81,7 @@ class Inventory:
             speakers = Counter(s.spk_id for s in self.skipped if s.reason == reason)
             most = ", ".join(f"{spk_id} {n}" for spk_id, n in speakers.most_common(3))
             lines.append(f"left out, {reason}: {count} ({most}{', ...' if len(speakers) > 3 else ''})")
-        return "\n".join([*lines, *self.remarks]) + "\n"
+        return "\n".join([*self.heading, *lines, *self.remarks]) + "\n"
 
     def _first_skip(self) -> str:
         if not self.skipped:
@@ -103,10 +105,6 @@ class Inventory:
         rows = [["speaker", "gender", *columns]]
         rows += [[spk, genders.get(spk, ""), *(str(column[spk]) for column in columns.values())] for spk in speakers]
         return "".join("\t".join(row) + "\n" for row in rows)
-
-
-def _on_one_line(text: str) -> str:
-    return " ".join(text.encode(errors="backslashreplace").decode().split())
 
 
 def _remove(folder: Path) -> None:

@@ -4,7 +4,7 @@ import itertools
 import os
 import re
 import unicodedata
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from data_prep.inventory import Inventory
 from sqspeech import audio
 from sqspeech.data.data_dir import DataDir, Utterance
 from sqspeech.errors import DataError
+from sqspeech.names import distinct, shown
 from sqspeech.progress import track
 
 SETS = ("train", "dev", "test")
@@ -40,11 +41,6 @@ class Recording:
     gender: str | None = None
 
 
-def shown(name: object) -> str:
-    """Return `name` fit for a line of a report: on one line, without tabs, and of characters that UTF-8 has."""
-    return " ".join(str(name).encode(errors="backslashreplace").decode().split())
-
-
 def spoken(text: str | None) -> str | None:
     """Return a transcript on one line, or None when it has no word."""
     return " ".join((text or "").split()) or None
@@ -62,25 +58,6 @@ def safe_speaker(name: str) -> str:
 def safe_label(label: str) -> str:
     """Return `label` with "-" for "/" and "_" for every other character that an id cannot have."""
     return re.sub(r"[^\w.-]", "_", unicodedata.normalize("NFC", label).replace("/", "-"))
-
-
-def distinct(names: Iterable[str], safe: Callable[[str], str]) -> dict[str, str]:
-    """Return the safe form of each name; where several share one, all but the first get ".2", ".3" and so on.
-
-    A name that is safe already is its own form.
-    """
-    ordered = sorted(set(names), key=lambda name: (safe(name) != name, name))
-    taken = {safe(name) for name in ordered}
-    forms: dict[str, str] = {}
-    used: set[str] = set()
-    for name in ordered:
-        form = safe(name)
-        if form in used:
-            form = next(other for n in itertools.count(2) if (other := f"{form}.{n}") not in taken)
-            taken.add(form)
-        used.add(form)
-        forms[name] = form
-    return forms
 
 
 def collect(recordings: Iterable[Recording], shares: Shares, inventory: Inventory) -> None:

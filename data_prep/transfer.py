@@ -17,7 +17,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from data_prep.http_range import CHUNK, InterruptedTransferError, Source, beside, receive, size_of
 from sqspeech.atomic import write_text
-from sqspeech.errors import SqspeechError
+from sqspeech.errors import SqspeechError, cannot_write
 from sqspeech.lock import locked
 
 ATTEMPTS = 6
@@ -51,9 +51,7 @@ def fetch(source: Source, path: Path, wait: Callable[[float], None] = time.sleep
                 _receive_all(source, path, bar, wait)
             _verify(source, path, bar)
     except OSError as error:
-        raise SqspeechError(
-            f"{path}: cannot write ({error.strerror or error}); free some space or choose another folder with --cache"
-        ) from error
+        raise SqspeechError(f"{cannot_write(path, error)} (--cache)") from error
 
 
 def _bar() -> Progress:

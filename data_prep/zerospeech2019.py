@@ -22,11 +22,12 @@ import typer
 from data_prep.command import run
 from data_prep.held_out import Shares, assign
 from data_prep.inventory import Inventory
-from data_prep.recordings import NOBODY, shown
+from data_prep.recordings import NOBODY
 from data_prep.zerospeech_lists import OUT_PATHS, Lists, Row, read_lists, read_vads
 from sqspeech import audio
 from sqspeech.data.data_dir import DataDir, Utterance
 from sqspeech.errors import DataError
+from sqspeech.names import shown
 from sqspeech.progress import track
 
 TRAIN = ("train/unit", "train/voice")

@@ -8,28 +8,33 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from uuid import uuid4
 
-from sqspeech.errors import SqspeechError
+from sqspeech.errors import cannot_write
+
+# In bytes, of a file's name in its temporary one.
+KEPT = 200
 
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` on success, delete it on failure.
 
-    The temporary name keeps the suffix, because writers such as soundfile choose the format by it.
+    The temporary name keeps the suffix, because writers such as soundfile choose the format by it, and is no longer
+    than a name may be.
 
     Raises
     ------
     SqspeechError
         The folder cannot be made or written, or the disk is full.
     """
-    temporary = path.with_name(f".tmp-{os.getpid()}-{path.name}")
+    end = os.fsdecode(os.fsencode(path.name)[-KEPT:])
+    temporary = path.with_name(f".tmp-{os.getpid()}-{end}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         _flush(temporary)
         temporary.replace(path)
     except OSError as error:
-        raise _cannot_write(path, error) from error
+        raise cannot_write(path, error) from error
     finally:
         # When even the folder could not be made there is nothing to delete, and unlink says so.
         with suppress(OSError):
@@ -50,7 +55,7 @@ def scratch_folder(beside: Path) -> Iterator[Path]:
         with TemporaryDirectory(dir=beside, prefix=".tmp-") as folder:
             yield Path(folder)
     except OSError as error:
-        raise _cannot_write(beside, error) from error
+        raise cannot_write(beside, error) from error
 
 
 @contextmanager
@@ -64,12 +69,6 @@ def scratch_path(beside: Path) -> Iterator[Path]:
         yield path
     finally:
         shutil.rmtree(path, ignore_errors=True)
-
-
-def _cannot_write(path: Path, error: OSError) -> SqspeechError:
-    return SqspeechError(
-        f"{path}: cannot write ({error.strerror or error}); free some space or choose a writable folder"
-    )
 
 
 def _flush(path: Path) -> None:

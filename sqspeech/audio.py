@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from sqspeech.atomic import atomic_path
 from sqspeech.errors import DataError
+from sqspeech.segment_times import span
 from sqspeech.sound_files import Decoder, decoding, mixing
 
 # Samples that are decoded, resampled or encoded at once.
@@ -147,11 +148,7 @@ def _info(decoder: Decoder) -> AudioInfo:
 
 def _bounds(decoder: Decoder, start: float, end: float | None) -> tuple[int, int]:
     info = _info(decoder)
-    first = round(start * info.sample_rate)
-    last = info.n_samples if end is None else min(round(end * info.sample_rate), info.n_samples)
-    if first >= last:
-        raise DataError(f"{decoder.path}: nothing between {start} s and {end} s; it lasts {info.seconds} s")
-    return first, last
+    return span(decoder.path, info.n_samples, info.sample_rate, start, end)
 
 
 def _blocks(decoder: Decoder, sample_rate: int, first: int, last: int) -> Iterator[NDArray[np.float32]]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sqspeech.errors import DataError
+from sqspeech.names import shown
 
 
 class Failures:
@@ -31,9 +32,15 @@ class Failures:
             self.add(name, str(error))
 
     def add(self, name: str, reason: str) -> None:
-        """Note a skipped input and say so on standard error."""
+        """Note a skipped input and say so on standard error, whatever characters its name has."""
+        name, reason = shown(name), shown(reason)
         self.reasons[name] = reason
         print(f"skipped {name}: {reason}", file=sys.stderr)
+
+    def absorb(self, others: "Failures") -> None:
+        """Count the others among these."""
+        self.reasons |= others.reasons
+        self.notes |= others.notes
 
     def noted(self) -> str:
         """Return how many inputs have a note, for the end of a line, and print each note with the first of its inputs.

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqspeech.errors import SqspeechError
+from sqspeech.errors import SqspeechError, cannot_write
 
 WITHOUT_LOCKS = frozenset({errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS})
 
@@ -30,9 +30,7 @@ def locked(path: Path, *, shared: bool = False) -> Iterator[None]:
             f"{path.parent}: another run is writing here; wait for it, stop it, or choose another folder"
         ) from None
     except OSError as error:
-        raise SqspeechError(
-            f"{path.parent}: cannot write ({error.strerror}); free some space or choose a writable folder"
-        ) from error
+        raise cannot_write(path.parent, error) from error
     try:
         yield
     finally:

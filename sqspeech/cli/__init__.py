@@ -12,6 +12,7 @@ import typer
 from sqspeech import __version__
 from sqspeech.cli import conversion, data, evaluation, report, submission, training, units
 from sqspeech.errors import SqspeechError
+from sqspeech.names import let_print_any_name
 
 COMMANDS = (
     data.features,
@@ -78,6 +79,7 @@ def _ended_by_sigterm() -> Iterator[None]:
 
 
 def _run() -> int:
+    let_print_any_name()
     try:
         with _ended_by_sigterm():
             app()

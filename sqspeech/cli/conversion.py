@@ -43,6 +43,7 @@ def convert(
     import torch
 
     from sqspeech.conversion import Converter, convert_all, plan
+    from sqspeech.failures import Failures
 
     found = find_device(device, jobs=jobs)
     if jobs > 1 and found.type != "cpu":
@@ -51,12 +52,14 @@ def convert(
         )
     # As each of several has: rounding, and with it the files, may depend on it. Most of the work has no use for more.
     torch.set_num_threads(1)
-    with open_inputs(inputs) as utterances, open_output(output) as folder:
+    left_out = Failures()
+    with open_inputs(inputs, left_out) as utterances, open_output(output) as folder:
         converter = Converter.load(checkpoint, found, vocoder.value)
         planned = plan(utterances, to, jobs_list, converter.trained.speakers)
         if folder != output and sum(len(job.targets) for job in planned) != 1:
             raise SqspeechError("-o -: standard output takes one recording in one voice; name a folder for more")
         count, failures = convert_all(converter, planned, folder, pitch=pitch, processes=jobs)
+    failures.absorb(left_out)
     failures.check(count, strict=strict)
     noted = failures.noted()
     if folder == output:
@@ -80,7 +83,7 @@ def enroll(
 
     trained, failures, recordings = TrainedModel.load(checkpoint, find_device(device)), Failures(), []
     rate = trained.config.features.sample_rate
-    with open_inputs(inputs) as utterances:
+    with open_inputs(inputs, failures) as utterances:
         for utterance in utterances:
             with failures.skipping(utterance.utt_id):
                 recordings.append(utterance.read(rate))

@@ -9,6 +9,7 @@ import typer
 
 from sqspeech.cli.options import Checkpoint, Data, Device, Strict, VocoderChoice, find_device
 from sqspeech.errors import ConfigError, SqspeechError
+from sqspeech.names import distinct, file_name
 
 
 def evaluate(
@@ -72,8 +73,9 @@ def evaluate_units(
     write_text(output, json.dumps(evaluation.metrics, indent=2) + "\n")
     if pictures:
         draw_trade(pictures / "trade.png", evaluation.metrics)
+        forms = distinct(evaluation.phones, lambda name: name.replace("/", "-"))
         for name, phones in evaluation.phones.items():
-            draw_phones(pictures / f"phones-{name.replace('/', '-')}.png", phones, name)
+            draw_phones(pictures / file_name(f"phones-{forms[name]}", ".png"), phones, name)
     print(unit_table(evaluation.metrics))
     print(f"{output}: {evaluation.metrics['utterances']} utterances, {evaluation.metrics['seconds']:.0f} s")
 

@@ -1,5 +1,6 @@
 """Arguments and options that commands share, and what they stand for."""
 
+import errno
 import os
 import shutil
 import sys
@@ -12,12 +13,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sqspeech.errors import SqspeechError
+from sqspeech.errors import SqspeechError, cannot_write
 
 if TYPE_CHECKING:
     import torch
 
     from sqspeech.data.data_dir import Utterance
+    from sqspeech.failures import Failures
 
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...", envvar="SQSPEECH_DEVICE")]
 Strict = Annotated[bool, typer.Option("--strict", help="End with status 1 if any input was skipped.")]
@@ -64,8 +66,8 @@ def find_device(name: str, *, jobs: int = 1) -> "torch.device":
 
 
 @contextmanager
-def open_inputs(inputs: Sequence[Path]) -> "Iterator[list[Utterance]]":
-    """Yield the utterances of the inputs; `-` is a recording on standard input."""
+def open_inputs(inputs: Sequence[Path], failures: "Failures") -> "Iterator[list[Utterance]]":
+    """Yield the utterances of the inputs; `-` is a recording on standard input. `failures` takes what is left out."""
     from sqspeech.atomic import atomic_path
     from sqspeech.data.inputs import read_inputs
 
@@ -76,7 +78,7 @@ def open_inputs(inputs: Sequence[Path]) -> "Iterator[list[Utterance]]":
                 raise SqspeechError("-: standard input is closed; pipe a recording into it, or give a file")
             with atomic_path(stdin) as temporary, temporary.open("wb") as file:
                 shutil.copyfileobj(sys.stdin.buffer, file)
-        yield read_inputs([stdin if path == STANDARD else path for path in inputs])
+        yield read_inputs([stdin if path == STANDARD else path for path in inputs], failures)
 
 
 @contextmanager
@@ -99,6 +101,6 @@ def _to_standard_output(path: Path) -> None:
     except OSError as error:
         # What is left in the buffer would fail once more, with a traceback, when the interpreter ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SqspeechError(
-            f"-o -: cannot write ({error.strerror}); free some space or see why the reader of the pipe ended"
-        ) from None
+        if error.errno == errno.EPIPE:
+            raise SqspeechError("-o -: the reader of the pipe ended too early; see why") from None
+        raise cannot_write("-o -", error) from None

@@ -53,6 +53,7 @@ def units(
 ) -> None:
     """Write the discrete units of recordings; a run that was stopped is continued, and shards are put together."""
     from sqspeech.data.shard import Shard
+    from sqspeech.failures import Failures
     from sqspeech.units import MATRICES, Contents, extract_corpus
 
     wanted = zip(MATRICES, (vectors, soft, continuous), strict=True)
@@ -61,7 +62,8 @@ def units(
     )
     names = list(dict.fromkeys(name.value for name in formats))
     part = Shard.parse(shard) if shard else None
-    with open_inputs(inputs) as utterances:
+    left_out = Failures()
+    with open_inputs(inputs, left_out) as utterances:
         counts, failures = extract_corpus(
             checkpoint,
             utterances,
@@ -73,6 +75,7 @@ def units(
             precision=precision.value,
             shard=part,
         )
+    failures.absorb(left_out)
     failures.check(1 if part else len(counts), strict=strict)
     print(f"{output}: {sum(counts.values())} units of {len(counts)} utterances{failures.noted()}")
     if part:

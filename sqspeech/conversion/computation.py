@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from sqspeech import audio
+from sqspeech import audio, audio_ark
 from sqspeech.atomic import scratch_folder
 from sqspeech.conversion.converter import Converter, Samples
 from sqspeech.conversion.jobs import SOURCE, Job
@@ -128,7 +128,7 @@ def convert_each(
 
 def _keep_source(utterance: Utterance, paths: Sequence[Path]) -> None:
     for path in paths:
-        if path.exists() and path.samefile(utterance.path):
+        if path.exists() and path.samefile(audio_ark.file_of(utterance.path)):
             raise DataError(f"{path}: is the recording that is to be converted; choose another folder")
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sqspeech.data.data_dir import Utterance
 from sqspeech.errors import DataError
+from sqspeech.names import LONGEST, file_name
 
 # The target that stands for the utterance's own speaker.
 SOURCE = "source"
@@ -20,8 +21,9 @@ class Job:
     targets: tuple[str, ...]
 
     def file_name(self, target: str) -> str:
-        """Return the name of the file for a target: what a file name should not have is `_`."""
-        return f"{self.utterance.utt_id}-to-{re.sub(r'[^\w.+-]', '_', target)}.wav"
+        """Return the name of the file for a target, in which `_` stands for what joins a mixture."""
+        voice = file_name(re.sub(r"[^\w.+-]", "_", target), longest=LONGEST // 2)
+        return file_name(self.utterance.utt_id, f"-to-{voice}.wav")
 
     def seconds(self) -> float:
         """Return how much speech becomes of it; 0 where the recording cannot be read."""
@@ -75,11 +77,13 @@ def read_list(path: Path, utterances: Sequence[Utterance]) -> list[Job]:
     """
     known, jobs = {utterance.utt_id: utterance for utterance in utterances}, list[Job]()
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: cannot read the list ({error}); check the path") from None
     for number, line in enumerate(lines, 1):
         fields = line.split()
+        if not fields:
+            continue
         if len(fields) != 3:
             raise DataError(f"{path}:{number}: {len(fields)} fields, expected three: utterance, speaker, target")
         utt_id, speaker, target = fields

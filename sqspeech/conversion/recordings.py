@@ -11,6 +11,7 @@ from sqspeech.conversion.converter import Converter
 from sqspeech.conversion.jobs import SOURCE, Job, check_names
 from sqspeech.conversion.voices import find_voice
 from sqspeech.failures import Failures
+from sqspeech.names import shown
 from sqspeech.progress import progress_bar
 
 COLUMNS = ("utt_id", "speaker", "source", "start", "end", "target", "output", "note")
@@ -30,7 +31,7 @@ def convert_all(
     jobs
         What to convert.
     output
-        The folder to write: <utt_id>-to-<target>.wav, where what a file name should not have is `_`.
+        The folder to write: <utt_id>-to-<target>.wav (see `Job.file_name`).
     pitch
         See `Converter.convert`.
     processes
@@ -71,5 +72,5 @@ def convert_all(
 
 
 def _tsv(rows: Sequence[Mapping[str, object]]) -> str:
-    lines = [COLUMNS, *(["" if row[name] is None else str(row[name]) for name in COLUMNS] for row in rows)]
+    lines = [COLUMNS, *(["" if row[name] is None else shown(row[name]) for name in COLUMNS] for row in rows)]
     return "".join("\t".join(line) + "\n" for line in lines)

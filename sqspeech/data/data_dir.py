@@ -1,15 +1,18 @@
 """Kaldi data directories: read, validate, subset, split, write."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+import os
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sqspeech import audio
+from sqspeech import audio, audio_ark
 from sqspeech.atomic import write_text
 from sqspeech.errors import DataError
+from sqspeech.names import is_utf8, shown, written_alike
+from sqspeech.segment_times import parse_segment, span
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +20,7 @@ class Utterance:
     """One utterance: a recording, or the part of one from `start` to `end` seconds (`end` None: its end).
 
     `rec_id` names the recording that a Kaldi `segments` file cuts the utterance from; without segments the
-    utterance is the whole recording.
+    utterance is the whole recording. Times and names may be impossible: whoever reads it is told.
     """
 
     utt_id: str
@@ -30,13 +33,29 @@ class Utterance:
 
     def read(self, sample_rate: int) -> NDArray[np.float32]:
         """Return the samples, mono, at `sample_rate` Hz; raises DataError (see `sqspeech.audio.read`)."""
+        self.check_name()
         samples, _ = audio.read(self.path, sample_rate, self.start, self.end)
         return samples
 
     def seconds(self) -> float:
         """Return the duration by the recording's header; raises DataError (see `sqspeech.audio.probe`)."""
-        whole = audio.probe(self.path).seconds
-        return (whole if self.end is None else min(self.end, whole)) - self.start
+        self.check_name()
+        info = audio.probe(self.path)
+        first, last = span(self.path, info.n_samples, info.sample_rate, self.start, self.end)
+        return (last - first) / info.sample_rate
+
+    def version(self) -> str:
+        """Return the size and the time of the recording's file, which change with it; empty where there is none."""
+        try:
+            status = os.stat(audio_ark.file_of(self.path))  # noqa: PTH116 (a third quicker, and there may be very many)
+        except (OSError, ValueError):
+            return ""
+        return f"{status.st_size} {status.st_mtime_ns}"
+
+    def check_name(self) -> None:
+        """Raise DataError where the id or the path is not UTF-8, which not all that is written can hold."""
+        if not is_utf8(f"{self.utt_id}{self.path}"):
+            raise DataError(f"{shown(self.path)}: the name is not UTF-8; rename it, for instance with convmv")
 
 
 @dataclass(frozen=True)
@@ -90,7 +109,8 @@ class DataDir:
         """Read and validate a Kaldi data directory.
 
         Relative paths in `wav.scp` are sought beside it first and then, as Kaldi does, from the working
-        directory. Whether the audio itself can be read is seen when it is read.
+        directory. Whether the audio itself, or the segment of it, can be read is seen when it is read. Texts and
+        genders that cannot be read are left out.
 
         Raises
         ------
@@ -101,10 +121,10 @@ class DataDir:
         _refuse_pipes(path / "wav.scp", locations)
         recordings = {rec_id: audio_path(path, location) for rec_id, location in locations.items()}
         utt2spk = read_table(path / "utt2spk", fields=1)
-        segments = _read_segments(path / "segments", recordings) if (path / "segments").exists() else None
+        segments = _read_segments(path / "segments", recordings) if exists(path / "segments") else None
         _same_keys(path, "utt2spk", utt2spk, "segments" if segments else "wav.scp", segments or recordings)
         _check_spk2utt(path, utt2spk)
-        text = _optional(path / "text")
+        text = _read_what_can_be(path / "text")
         return cls(
             tuple(
                 Utterance(
@@ -115,7 +135,7 @@ class DataDir:
                 )
                 for utt_id, spk_id in utt2spk.items()
             ),
-            _optional(path / "spk2gender"),
+            _read_what_can_be(path / "spk2gender"),
         )
 
     def write(self, path: Path) -> None:
@@ -143,6 +163,8 @@ class DataDir:
 def read_table(path: Path, fields: int | None = None) -> dict[str, str]:
     """Read a Kaldi table, `key value...` a line, sorted in the C locale, keys unique.
 
+    Bytes that are not UTF-8 are kept as in a file's name, so that one name of them does not spoil the others.
+
     Parameters
     ----------
     path
@@ -151,31 +173,62 @@ def read_table(path: Path, fields: int | None = None) -> dict[str, str]:
         How many fields each value must have; any number, and at least one, when None.
     """
     try:
-        lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+        lines = _lines(path)
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; is {path.parent} a Kaldi data directory?") from None
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not UTF-8 at byte {error.start}; convert it to UTF-8") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); make it a readable file") from None
     table: dict[str, str] = {}
     previous = ""
-    for number, line in enumerate(lines if lines != [""] else [], start=1):
+    for number, line in enumerate(lines, start=1):
         key, value = [*line.split(maxsplit=1), "", ""][:2]
         value = value.strip()
         if not key or not value or (fields is not None and len(value.split()) != fields):
             expected = "a value" if fields is None else f"{fields} more field(s)"
-            raise DataError(f"{path}:{number}: expected a key and {expected}, found {line!r}")
-        if key <= previous:
-            fault = "repeated" if key in table else "out of order"
-            raise DataError(f"{path}:{number}: key {key} is {fault}; sort the file with LC_ALL=C sort -u")
+            raise DataError(f"{path}:{number}: expected a key and {expected}, found {line!r}; mend or remove the line")
+        if key <= previous and os.fsencode(key) <= os.fsencode(previous):
+            raise DataError(f"{path}:{number}: {_misplaced(shown(key), key in table)}")
         table[key] = value
         previous = key
     return table
 
 
+def _misplaced(key: str, known: bool) -> str:
+    if known:
+        return f"key {key} is repeated; keep one of its lines"
+    return f"key {key} is out of order; sort the file with LC_ALL=C sort"
+
+
+def _lines(path: Path) -> list[str]:
+    text = path.read_text(encoding="utf-8-sig", errors="surrogateescape").removesuffix("\n")
+    return text.split("\n") if text else []
+
+
+def _read_what_can_be(path: Path) -> dict[str, str]:
+    """Return the rows of a table that need not be there; a line that cannot be used is no reason to refuse the rest."""
+    try:
+        lines = _lines(path)
+    except OSError:
+        return {}
+    fields = (line.split(maxsplit=1) for line in lines)
+    rows = [(row[0], row[1].strip()) for row in fields if len(row) == 2]
+    table = dict(rows)
+    doubtful = {key for key, value in rows if table[key] != value} if len(table) < len(rows) else set()
+    return {key: value for key, value in table.items() if key not in doubtful and is_utf8(key + value)}
+
+
 def audio_path(folder: Path, location: str) -> Path:
     """Return the file that `location` in the wav.scp of `folder` means; see `DataDir.read`."""
     beside = folder / location
-    return beside if exists(beside) or not exists(Path(location)) else Path(location)
+    if exists(beside) or exists(audio_ark.file_of(beside)):
+        return beside
+    places = [Path(location), *(found for path in (beside, Path(location)) if (found := _alike(path)))]
+    return next((place for place in places if exists(audio_ark.file_of(place))), beside)
+
+
+def _alike(path: Path) -> Path | None:
+    found, sure = written_alike(path)
+    return found if sure else None
 
 
 def write_table(path: Path, table: dict[str, str]) -> None:
@@ -184,16 +237,9 @@ def write_table(path: Path, table: dict[str, str]) -> None:
     write_text(path, "".join(f"{key} {value}\n" for key, value in sorted(table.items())))
 
 
-def _optional(path: Path) -> dict[str, str]:
-    return read_table(path) if path.exists() else {}
-
-
 def exists(path: Path) -> bool:
     """Return whether there is a file or a folder of this name; of one that cannot be, there is none."""
-    try:
-        return path.exists()
-    except OSError:  # such as a name that is too long
-        return False
+    return os.path.exists(path)  # noqa: PTH110 (which raises where a name is too long)
 
 
 def _refuse_pipes(path: Path, locations: dict[str, str]) -> None:
@@ -205,21 +251,10 @@ def _refuse_pipes(path: Path, locations: dict[str, str]) -> None:
 def _read_segments(path: Path, recordings: dict[str, Path]) -> dict[str, dict[str, object]]:
     segments: dict[str, dict[str, object]] = {}
     for utt_id, value in read_table(path, fields=3).items():
-        rec_id, start, end = value.split()
+        rec_id, start, end = parse_segment(value)
         if rec_id not in recordings:
             raise DataError(f"{path}: {utt_id} is cut from {rec_id}, which wav.scp lacks")
-        try:
-            times = float(start), float(end)
-        except ValueError:
-            raise DataError(f"{path}: {utt_id} has times {start} {end}, which are no numbers") from None
-        if times[0] < 0 or (times[1] != -1 and times[1] <= times[0]):
-            raise DataError(f"{path}: {utt_id} ends at {end} s, not after its start at {start} s")
-        segments[utt_id] = {
-            "path": recordings[rec_id],
-            "rec_id": rec_id,
-            "start": times[0],
-            "end": None if times[1] == -1 else times[1],
-        }
+        segments[utt_id] = {"path": recordings[rec_id], "rec_id": rec_id, "start": start, "end": end}
     return segments
 
 
@@ -258,6 +293,17 @@ def _validate(utterances: tuple[Utterance, ...]) -> None:
         if previous and previous.spk_id > utterance.spk_id:
             raise DataError(
                 f"utterance {utterance.utt_id} of {utterance.spk_id} sorts after {previous.utt_id} of "
-                f"{previous.spk_id}; begin each utterance id with its speaker id"
+                f"{previous.spk_id}; {order_remedy([(u.utt_id, u.spk_id) for u in (previous, utterance)])}"
             )
         previous = utterance
+
+
+def order_remedy(pairs: Sequence[tuple[str, str]]) -> str:
+    """Return what to do, and has not been done, where these ids of utterances and speakers sort differently."""
+    if not all(utt_id.startswith(spk_id) for utt_id, spk_id in pairs):
+        return "begin each utterance id with its speaker id and a hyphen"
+    for utt_id, spk_id in pairs:
+        if not utt_id.startswith(f"{spk_id}-"):
+            example = f"{spk_id}-{utt_id.removeprefix(spk_id).lstrip('_.')}"
+            return f"write a hyphen behind each speaker's id, as in {example}, or give all speakers' ids one length"
+    return "one speaker's id is the beginning of another's; rename one of the speakers"

@@ -2,7 +2,7 @@
 
 import os
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,7 +23,8 @@ HEAD = 15
 class Entry:
     """Where an ark holds an utterance: its bytes from `start` to `end`, the matrix from `offset`.
 
-    `note` says what was done to make the audio usable, and is empty when nothing was.
+    `note` says what was done to make the audio usable, and is empty when nothing was. `version` is that of the
+    recording (see `Utterance.version`), empty where it is not known.
     """
 
     ark: Path
@@ -32,6 +33,7 @@ class Entry:
     end: int
     frames: int
     note: str = ""
+    version: str = ""
 
 
 class GrowingArk:
@@ -48,7 +50,7 @@ class GrowingArk:
         self._ark.truncate(max((entry.end for entry in self.entries.values()), default=0))
         self._ark.seek(0, os.SEEK_END)
 
-    def append(self, utt_id: str, mel: NDArray[np.float32], note: str = "") -> None:
+    def append(self, utt_id: str, mel: NDArray[np.float32], note: str = "", version: str = "") -> None:
         """Add the log-mel of an utterance, shape (T, M)."""
         start = self._ark.tell()
         kaldiio.save_ark(self._ark, {utt_id: mel})
@@ -60,6 +62,7 @@ class GrowingArk:
             end=self._ark.tell(),
             frames=len(mel),
             note=note,
+            version=version,
         )
         self._index.write(_line(utt_id, entry))
         self._index.flush()
@@ -79,11 +82,17 @@ def read_index(folder: Path) -> dict[str, Entry]:
     lines, size = index.read_text(encoding="utf-8").split("\n")[:-1], ark.stat().st_size
     entries: dict[str, Entry] = {}
     for line in lines:
-        utt_id, start, offset, end, frames, note = line.split(" ", maxsplit=5)
+        utt_id, start, offset, end, frames, length, time, note = line.split(" ", maxsplit=7)
         if int(end) > size:
             break
         entries[utt_id] = Entry(
-            ark=ark, start=int(start), offset=int(offset), end=int(end), frames=int(frames), note=note
+            ark=ark,
+            start=int(start),
+            offset=int(offset),
+            end=int(end),
+            frames=int(frames),
+            note=note,
+            version=f"{length} {time}".strip(),
         )
     return entries
 
@@ -145,4 +154,18 @@ def concatenate(entries: Mapping[str, Entry], folder: Path) -> dict[str, Entry]:
 
 
 def _line(utt_id: str, entry: Entry) -> str:
-    return f"{utt_id} {entry.start} {entry.offset} {entry.end} {entry.frames} {entry.note}\n"
+    version = entry.version or " "
+    return f"{utt_id} {entry.start} {entry.offset} {entry.end} {entry.frames} {version} {entry.note}\n"
+
+
+def is_whole(entries: Sequence[Entry]) -> bool:
+    """Return whether the entries, in this order, are all that one ark holds."""
+    bounds = [0, *(entry.end for entry in entries)]
+    return (
+        len({entry.ark for entry in entries}) == 1
+        and [
+            *(entry.start for entry in entries),
+            entries[-1].ark.stat().st_size,
+        ]
+        == bounds
+    )

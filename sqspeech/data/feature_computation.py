@@ -2,7 +2,7 @@
 
 from collections.abc import Generator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
@@ -22,12 +22,13 @@ type Block = tuple[Utterance, ...]
 class Computed:
     """The log-mel of an utterance, shape (T, M), or the reason why there is none.
 
-    `note` says what was done to make the audio usable.
+    `note` says what was done to make the audio usable, `version` of which file it was (see `Utterance.version`).
     """
 
     mel: NDArray[np.float32] | None = None
     reason: str = ""
     note: str = ""
+    version: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,8 +80,9 @@ def _start_worker(config: LogMelConfig, transforms: bool) -> None:
 
 def _prepare(utterance: Utterance) -> Computed:
     """Return the log-mel or, where a GPU makes it, the conditioned samples in its place."""
-    log_mel = _worker.log_mel
+    log_mel, version = _worker.log_mel, utterance.version()
     try:
+        utterance.check_name()
         samples = torch.from_numpy(utterance.read(log_mel.config.sample_rate))
         if not samples.any():
             raise DataError(f"{utterance.path}: digital silence, nothing to learn from; leave it out")
@@ -88,12 +90,10 @@ def _prepare(utterance: Utterance) -> Computed:
         result = log_mel(samples) if _worker.transforms else log_mel.condition(samples)
     except DataError as error:
         return Computed(reason=str(error))
-    return Computed(mel=result.numpy(), note=note)
+    return Computed(mel=result.numpy(), note=note, version=version)
 
 
 def _transform(log_mel: LogMel, results: list[Computed], device: torch.device) -> list[Computed]:
     conditioned = [torch.from_numpy(result.mel).to(device) for result in results if result.mel is not None]
     mels = iter(log_mel.log_mels(conditioned) if conditioned else [])
-    return [
-        result if result.mel is None else Computed(mel=next(mels).cpu().numpy(), note=result.note) for result in results
-    ]
+    return [result if result.mel is None else replace(result, mel=next(mels).cpu().numpy()) for result in results]

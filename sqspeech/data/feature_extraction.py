@@ -11,18 +11,22 @@ import torch
 
 from sqspeech.atomic import write_text
 from sqspeech.data.data_dir import DataDir, Utterance, read_table, write_table
-from sqspeech.data.feature_ark import Entry, GrowingArk, concatenate, read_index
+from sqspeech.data.feature_ark import Entry, GrowingArk, concatenate, is_whole, read_index
 from sqspeech.data.feature_computation import compute
 from sqspeech.data.feature_store import STATE_NAME, DumpState, check_same_features, read_state
 from sqspeech.data.shard import Shard
 from sqspeech.data.speaker_pitch import write_speaker_pitch
-from sqspeech.errors import SqspeechError
+from sqspeech.errors import cannot_write
 from sqspeech.failures import Failures
 from sqspeech.features import LogMelConfig
 from sqspeech.lock import locked
 from sqspeech.progress import track
 
 SKIPPED_NAME, NOTES_NAME = "skipped", "notes"
+# Of what is not finished: another is not continued.
+LAYOUT = "with versions"
+# The version of each recording: see `Utterance.version`.
+VERSIONS_NAME = "utt2version"
 # On a GPU so many utterances are computed together. What is computed with what is fixed by the data directory, so
 # that the bytes are too; on the CPU each utterance is computed alone.
 UTTERANCES_AT_ONCE = 32
@@ -40,14 +44,15 @@ def extract_features(
     """Write the log-mels of `data` to the dump folder `path`.
 
     The folder becomes a Kaldi data directory with feats.scp, feats.ark, utt2num_frames, features.json, spk2pitch
-    (see `speaker_pitch`), `skipped` with the reason for each utterance that is left out, and `notes` where audio was
-    mended. Its bytes depend on the data, the configuration and the kind of device alone: not on `jobs`, on how often
-    the run was stopped and continued, or on what was done in shards.
+    (see `speaker_pitch`), utt2version, `skipped` with the reason for each utterance that is left out, and `notes` where
+    audio was mended. Its bytes depend on the data, the configuration and the kind of device alone: not on `jobs`, on
+    how often the run was stopped and continued, or on what was done in shards.
 
     With a `shard`, only its utterances are computed, and set aside in the folder. A call without one then puts
     together what all shards have computed, and computes what is missing.
 
-    A finished dump is left alone, except that what had to be skipped is tried again.
+    A finished dump is left alone, except that what had to be skipped is tried again, and that a recording whose size or
+    time of change differs is computed again.
 
     Returns
     -------
@@ -66,20 +71,20 @@ def extract_features(
     state = DumpState(config=config, fingerprint=_fingerprint(data))
     _refuse_other_features(path, config)
     work = path / ".unfinished"
-    folder = work / hashlib.sha256(state.to_json().encode()).hexdigest()[:16]
+    folder = work / hashlib.sha256((LAYOUT + state.to_json()).encode()).hexdigest()[:16]
     with ExitStack() as stack, _writing(path):
         stack.enter_context(locked(work / "lock", shared=shard is not None))
         part = folder / (f"part-{shard.index}-of-{shard.count}" if shard else "part")
         if shard:
             stack.enter_context(locked(part / "lock"))
         finished = _finished_entries(path, state)
-        done = _parts(folder) | finished
+        done = _unchanged([*_parts(folder), finished], data)
         blocks = list(batched(data, UTTERANCES_AT_ONCE if device.type == "cuda" else 1))
         mine = shard.of(blocks) if shard else blocks
         failures = _add_missing(part, mine, done, config, jobs=jobs, device=device)
         if shard:
             return sum(u.utt_id in done for block in mine for u in block), failures
-        if done.keys() != finished.keys():
+        if done and done != finished:
             _finish(path, folder, data, state, done, failures, jobs)
         shutil.rmtree(work)
     if not done:
@@ -97,7 +102,7 @@ def _refuse_other_features(path: Path, config: LogMelConfig) -> None:
 
 def _fingerprint(data: DataDir) -> str:
     lines = [f"{u.utt_id} {u.spk_id} {u.path.absolute()} {u.start} {u.end}\n" for u in data]
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
+    return hashlib.sha256("".join(lines).encode(errors="surrogatepass")).hexdigest()
 
 
 def _finished_entries(path: Path, state: DumpState) -> dict[str, Entry]:
@@ -105,7 +110,9 @@ def _finished_entries(path: Path, state: DumpState) -> dict[str, Entry]:
     if not (path / STATE_NAME).exists() or read_state(path) != state:
         return {}
     frames = read_table(path / "utt2num_frames")
-    notes = read_table(path / NOTES_NAME) if (path / NOTES_NAME).exists() else {}
+    notes, versions = (
+        read_table(path / name) if (path / name).exists() else {} for name in (NOTES_NAME, VERSIONS_NAME)
+    )
     offsets = {utt: int(location.rpartition(":")[2]) for utt, location in read_table(path / "feats.scp").items()}
     starts = {utt: offset - len(utt.encode()) - 1 for utt, offset in offsets.items()}
     ends = [*list(starts.values())[1:], (path / "feats.ark").stat().st_size]
@@ -117,13 +124,25 @@ def _finished_entries(path: Path, state: DumpState) -> dict[str, Entry]:
             end=end,
             frames=int(frames[utt]),
             note=notes.get(utt, ""),
+            version=versions.get(utt, ""),
         )
         for utt, end in zip(offsets, ends, strict=True)
     }
 
 
-def _parts(folder: Path) -> dict[str, Entry]:
-    return {utt: entry for part in sorted(folder.glob("part*")) for utt, entry in read_index(part).items()}
+def _parts(folder: Path) -> list[dict[str, Entry]]:
+    return [read_index(part) for part in sorted(folder.glob("part*"))]
+
+
+def _unchanged(found: Sequence[Mapping[str, Entry]], data: DataDir) -> dict[str, Entry]:
+    """Return what was found of each utterance and is of its recording as that is now, as far as this is known."""
+    versions = {utterance.utt_id: utterance.version() for utterance in data} if any(found) else {}
+    return {
+        utt: entry
+        for entries in found
+        for utt, entry in entries.items()
+        if not (entry.version and versions.get(utt)) or entry.version == versions[utt]
+    }
 
 
 def _add_missing(
@@ -146,7 +165,7 @@ def _add_missing(
             if result.mel is None:
                 failures.add(utterance.utt_id, result.reason)
             elif utterance.utt_id not in done:
-                ark.append(utterance.utt_id, result.mel, result.note)
+                ark.append(utterance.utt_id, result.mel, result.note, result.version)
                 done[utterance.utt_id] = ark.entries[utterance.utt_id]
     return failures
 
@@ -162,7 +181,7 @@ def _finish(
 ) -> None:
     entries = {utterance.utt_id: done[utterance.utt_id] for utterance in data if utterance.utt_id in done}
     whole = next(iter(entries.values())).ark
-    if list(read_index(whole.parent)) != list(entries):
+    if not is_whole(list(entries.values())):
         entries = concatenate(entries, folder / "part-all")
         whole = folder / "part-all" / whole.name
     # Without features.json the dump is unfinished, whatever else is there; the parts stay until it is back.
@@ -173,6 +192,8 @@ def _finish(
     ark = path / "feats.ark"
     write_table(path / "feats.scp", {utt: f"{ark}:{entry.offset}" for utt, entry in entries.items()})
     write_table(path / "utt2num_frames", {utt: str(entry.frames) for utt, entry in entries.items()})
+    versions = {utt: entry.version for utt, entry in entries.items() if entry.version}
+    write_table(path / VERSIONS_NAME, versions)
     write_table(path / SKIPPED_NAME, failures.reasons)
     write_table(path / NOTES_NAME, {utt: entry.note for utt, entry in entries.items() if entry.note})
     _link(whole, ark)
@@ -195,6 +216,4 @@ def _writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise SqspeechError(
-            f"{path}: cannot write ({error.strerror or error}); free some space or choose a writable folder"
-        ) from error
+        raise cannot_write(path, error) from error

@@ -42,7 +42,7 @@ def read_ctm(path: Path) -> dict[str, Alignment]:
         The file is missing or has no phone, or a line is malformed; the line is named.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: cannot read the alignment ({error}); check the path") from None
     phones: dict[str, list[tuple[float, float, str]]] = defaultdict(list)

@@ -29,7 +29,7 @@ def read_item(path: Path) -> list[Item]:
         The file is missing or has no phone, or a line is malformed; the line is named.
     """
     try:
-        header, *lines = path.read_text(encoding="utf-8").splitlines() or [""]
+        header, *lines = path.read_text(encoding="utf-8-sig").splitlines() or [""]
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: cannot read the item file ({error}); check the path") from None
     if tuple(header.split()) != HEADER:

@@ -105,12 +105,17 @@ def _targets(utterances: Iterable[list[dict[str, str]]]) -> list[str]:
 def _read_manifest(path: Path) -> list[dict[str, str]]:
     if not path.is_file():
         return []
-    with path.open(encoding="utf-8", newline="") as file:
-        entries = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            entries = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: not UTF-8 at byte {error.start}; convert again") from None
     for number, entry in enumerate(entries, start=2):
         # csv files a surplus value under None, and fills a missing one with None.
         if not set(COLUMNS) <= entry.keys() or None in entry or None in entry.values():
             raise DataError(f"{path}:{number}: expected the columns {' '.join(COLUMNS)}; convert again")
+        if not (path.parent / entry["output"]).resolve().is_relative_to(path.parent.resolve()):
+            raise DataError(f"{path}:{number}: {entry['output']!r} is not in the folder of the manifest; convert again")
     return entries
 
 
@@ -141,9 +146,8 @@ class _Reader:
         )
 
     def cell(self, speaker: str, path: Path, start: float = 0.0, end: float | None = None) -> Cell:
-        last = start + self.longest
-        config = self.log_mel.config
-        samples, _ = audio.read(path, config.sample_rate, start, last if end is None else min(end, last))
+        config, last = self.log_mel.config, audio.probe(path).seconds if end is None else end
+        samples, _ = audio.read(path, config.sample_rate, start, min(last, start + self.longest))
         try:
             mel: NDArray[np.float32] = self.log_mel(torch.from_numpy(samples)).numpy()
         except DataError as error:

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
+from sqspeech import audio_ark
 from sqspeech.errors import DataError
 
 # Bytes that are read at once, of a header and of what is searched.
@@ -51,8 +52,7 @@ class Source:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            # Without waiting, as a pipe would make it.
-            self.fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            self.fd = audio_ark.open_audio(path)
         except (FileNotFoundError, NotADirectoryError):
             raise DataError(f"{path}: no such audio file; check the path") from None
         try:

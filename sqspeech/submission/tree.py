@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sqspeech.data.data_dir import DataDir, Utterance
 from sqspeech.errors import DataError
+from sqspeech.names import file_name, shown
 
 YEAR, METADATA, CODE, TEST = "2019", "metadata.yaml", "code", "test"
 AUXILIARY = ("auxiliary_embedding1", "auxiliary_embedding2")
@@ -14,8 +15,6 @@ VOICES = {"english": ("V001", "V002"), "surprise": ("V001",)}
 LANGUAGES = tuple(VOICES)
 # In Hz, of the recordings and so of what is made of them.
 SAMPLE_RATE = 16000
-# In bytes, of a file while it is written, too.
-LONGEST_NAME = 230
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,8 +72,8 @@ def plan(data: Path, language: str, synthesis: Path | None = None) -> Part:
             raise DataError(f"{data}: {other.utt_id} and {utterance.utt_id} both give {name}; leave one of them out")
     utterances = {f"{utterance.utt_id}.txt": utterance for utterance in test}
     for name in (*utterances, *conversions):
-        if "/" in name or len(name.encode()) > LONGEST_NAME:
-            raise DataError(f"{data}: no file can be named {name[:80]}; rename that utterance")
+        if name != file_name(name):
+            raise DataError(f"{data}: no file can be named {shown(name)[:80]}; rename that utterance")
     return Part(language=language, utterances=utterances, conversions=conversions)
 
 

@@ -16,7 +16,6 @@ from sqspeech import audio
 from sqspeech.atomic import scratch_folder
 from sqspeech.data.data_dir import Utterance
 from sqspeech.errors import DataError
-from sqspeech.units import journal
 from sqspeech.units.extractor import UnitExtractor
 from sqspeech.units.journal import Extracted
 from sqspeech.units.unit_set import Matrix, Precision
@@ -102,7 +101,7 @@ def extract_batches(
 
 
 def _read(utterance: Utterance, sample_rate: int) -> Read:
-    version = journal.version(utterance.path)
+    version = utterance.version()
     try:
         info = audio.probe(utterance.path)
         seconds = utterance.seconds()

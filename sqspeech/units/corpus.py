@@ -22,7 +22,7 @@ from sqspeech.units.computation import batches, extract_batches
 from sqspeech.units.extractor import UnitExtractor
 from sqspeech.units.formats import FORMATS, Contents, Entry
 from sqspeech.units.journal import Place
-from sqspeech.units.names import check_names
+from sqspeech.units.names import usable
 from sqspeech.units.unit_set import Precision
 
 
@@ -57,18 +57,20 @@ def extract_corpus(
     ConfigError
         No format that was asked for holds the matrices that were, or the model has no codebook or no posteriors.
     DataError
-        A format cannot hold an id, or its folder is not one that this function wrote; nothing has been done then.
+        The formats can hold no id, one stands twice, or a folder is not one that this function wrote; nothing has been
+        done then.
     SqspeechError
         The folder cannot be written, or another run is writing there.
     """
     _check(formats, contents)
-    check_names(utterances, formats)
+    failures = Failures()
+    named = usable(utterances, formats, failures)
     for name in formats:
         unit_folder.check_target(output / name, name)
     extractor = UnitExtractor.load(checkpoint, device, precision)
     wanted = replace(contents, matrices=_needed(formats, contents))
     extractor.check(wanted.matrices)
-    ordered = sorted(utterances, key=lambda utterance: utterance.utt_id)
+    ordered = sorted(named, key=lambda utterance: utterance.utt_id)
     work = output / ".unfinished"
     folder = work / _fingerprint(extractor, ordered, wanted)
     with ExitStack() as stack:
@@ -78,8 +80,7 @@ def extract_corpus(
             stack.enter_context(locked(part / "lock"))
         mine = shard.of(ordered) if shard else ordered
         done = _unchanged(journal.contents(folder), mine)
-        added, failures = _add_missing(part, mine, done, checkpoint, extractor, wanted, jobs)
-        done |= added
+        done |= _add_missing(part, mine, done, checkpoint, extractor, wanted, jobs, failures)
         places = {utterance.utt_id: done[utterance.utt_id] for utterance in mine if utterance.utt_id in done}
         counts = _note(places, failures)
         if shard:
@@ -110,14 +111,14 @@ def _needed(formats: Sequence[str], contents: Contents) -> tuple[Any, ...]:
 def _fingerprint(extractor: UnitExtractor, utterances: Sequence[Utterance], contents: Contents) -> str:
     lines = [f"{u.utt_id} {u.path.absolute()} {u.start} {u.end}\n" for u in utterances]
     settings = f"{extractor.info} {contents.matrices}\n"
-    return hashlib.sha256((settings + "".join(lines)).encode()).hexdigest()[:16]
+    return hashlib.sha256((settings + "".join(lines)).encode(errors="surrogatepass")).hexdigest()[:16]
 
 
 def _unchanged(done: Mapping[str, Place], utterances: Sequence[Utterance]) -> dict[str, Place]:
     return {
         utterance.utt_id: place
         for utterance in utterances
-        if (place := done.get(utterance.utt_id)) and place.version == journal.version(utterance.path)
+        if (place := done.get(utterance.utt_id)) and place.version == utterance.version()
     }
 
 
@@ -129,11 +130,12 @@ def _add_missing(
     extractor: UnitExtractor,
     contents: Contents,
     jobs: int,
-) -> tuple[dict[str, Place], Failures]:
-    added, failures = dict[str, Place](), Failures()
+    failures: Failures,
+) -> dict[str, Place]:
+    added = dict[str, Place]()
     groups = list(batches(utterance for utterance in utterances if utterance.utt_id not in done))
     if not groups:
-        return added, failures
+        return added
     results = extract_batches(groups, checkpoint, extractor, contents.matrices, jobs=jobs)
     with progress_bar() as bar, closing(results):
         task = bar.add_task("units", total=sum(map(len, groups)), status="")
@@ -146,7 +148,7 @@ def _add_missing(
             if usable:
                 added |= journal.append(part, usable)
             bar.advance(task, len(group))
-    return added, failures
+    return added
 
 
 def _note(places: Mapping[str, Place], failures: Failures) -> dict[str, int]:

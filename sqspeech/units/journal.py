@@ -26,7 +26,7 @@ class Extracted:
     n_samples
         Of how many samples of the recording.
     version
-        Of the recording's file, when it was read: see `version`.
+        Of the recording's file, when it was read: see `Utterance.version`.
     note
         What was done to make it usable.
     """
@@ -44,15 +44,6 @@ class Place:
     path: Path
     number: int
     version: str
-
-
-def version(path: Path) -> str:
-    """Return the size and the time of a recording's file, which change with it; empty where it cannot be read."""
-    try:
-        status = path.stat()
-    except OSError:
-        return ""
-    return f"{status.st_size} {status.st_mtime_ns}"
 
 
 def append(folder: Path, results: Mapping[str, Extracted]) -> dict[str, Place]:

@@ -1,12 +1,13 @@
 """Whether the tables of a data directory agree with each other and with Kaldi's rules."""
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from sqspeech.data.data_dir import Utterance, audio_path
+from sqspeech.data.data_dir import Utterance, audio_path, order_remedy
+from sqspeech.names import file_name
+from sqspeech.segment_times import parse_segment, time_fault
 from sqspeech.validation.findings import Finding, Mending, error, note, warning
 from sqspeech.validation.tables import Table, read_leniently
 
@@ -86,16 +87,10 @@ def genders(tables: Tables) -> dict[str, str]:
 
 def _segment(value: str) -> tuple[str, float, float | None]:
     """Return recording, start and end; a ValueError says what is wrong with them."""
-    rec_id, *times = value.split()
-    try:
-        start, end = map(float, times)
-    except ValueError:
-        raise ValueError(f"times {' '.join(times)}, which are no numbers") from None
-    if not math.isfinite(start) or not math.isfinite(end) or start < 0:
-        raise ValueError(f"times {' '.join(times)}, which lie outside any recording")
-    if end != -1 and end <= start:
-        raise ValueError(f"an end of {times[1]} s, not after its start at {times[0]} s")
-    return rec_id, start, None if end == -1 else end
+    rec_id, start, end = parse_segment(value)
+    if fault := time_fault(start, end):
+        raise ValueError(f"{fault}: {' '.join(value.split()[1:])}")
+    return rec_id, start, end
 
 
 def _missing_files(tables: Tables) -> Iterator[Finding]:
@@ -145,15 +140,22 @@ def _unused_recordings(tables: Tables) -> Iterator[Finding]:
             yield warning("recordings without a segment", rec_id, "nothing is cut from it", fix, Mending.MENDED)
 
 
+def _unsafe_names(tables: Tables) -> Iterator[Finding]:
+    for name in sorted({*tables.utt2spk.rows, *tables.utt2spk.rows.values()}):
+        if file_name(name) != name:
+            detail = f"files are named {file_name(name)} instead"
+            yield warning("ids that are no names of files", name, detail, "rename it")
+
+
 def _speaker_order(tables: Tables) -> Iterator[Finding]:
     rows = list(tables.utt2spk.rows.items())
-    behind = [other for one, other in pairwise(rows) if other[1] < one[1]]
-    if not behind:
+    pairs = [(one, other) for one, other in pairwise(rows) if other[1] < one[1]]
+    if not pairs:
         return
     without = [(utt_id, spk_id) for utt_id, spk_id in rows if not utt_id.startswith(spk_id)]
-    for utt_id, spk_id in without or behind:
+    for utt_id, spk_id in without or [other for _, other in pairs]:
         detail = f"the id and its speaker's, {spk_id}, sort differently"
-        fix = "begin each utterance id with its speaker's id and a hyphen"
+        fix = order_remedy(without or pairs[0])
         yield error("utterances that sort unlike their speakers", utt_id, detail, fix, Mending.MENDED)
 
 
@@ -198,6 +200,7 @@ CHECKS: tuple[Callable[[Tables], Iterator[Finding]], ...] = (
     _same_utterances,
     _segments,
     _unused_recordings,
+    _unsafe_names,
     _speaker_order,
     _spk2utt,
     _texts,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sqspeech.data.data_dir import Utterance
-from sqspeech.data.feature_extraction import NOTES_NAME, SKIPPED_NAME
+from sqspeech.data.feature_extraction import NOTES_NAME, SKIPPED_NAME, VERSIONS_NAME
 from sqspeech.data.feature_store import STATE_NAME, read_state
 from sqspeech.errors import DataError
 from sqspeech.features import LogMelConfig
@@ -97,6 +97,18 @@ def read_frames(path: Path) -> tuple[Table, list[Finding]]:
         fix = "count the frames again"
         findings.append(warning("missing utt2num_frames", frames.name, "Kaldi needs it", fix, Mending.MENDED))
     return frames, findings
+
+
+def check_versions(path: Path, utterances: Sequence[Utterance]) -> Iterator[Finding]:
+    """Yield the utterances whose recordings have changed since their features were computed."""
+    table, findings = read_leniently(path / VERSIONS_NAME, 2)
+    yield from findings
+    for utterance in utterances:
+        stated, now = table.rows.get(utterance.utt_id, ""), utterance.version()
+        if stated and now and stated != now:
+            detail = f"{utterance.path} had another size or time of change"
+            fix = "run `sqspeech features` again, which computes what has changed"
+            yield error("features of a recording that has changed since", utterance.utt_id, detail, fix)
 
 
 def read_remarks(path: Path) -> Iterator[Finding]:

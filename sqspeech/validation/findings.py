@@ -6,6 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from sqspeech.atomic import write_text
+from sqspeech.names import shown
 
 IDS_SHOWN = 10
 
@@ -73,9 +74,9 @@ def summary(findings: Iterable[Finding]) -> Iterator[str]:
         first = group[0]
         ids = list(dict.fromkeys(finding.where for finding in group))
         more = f" and {len(ids) - IDS_SHOWN} more" if len(ids) > IDS_SHOWN else ""
-        shown = ", ".join(ids[:IDS_SHOWN])
-        yield shown_safely(
-            f"{first.severity}: {first.kind} ({len(group)}): {shown}{more}; {first.where}: {first.detail}; "
+        first_ids = ", ".join(ids[:IDS_SHOWN])
+        yield shown(
+            f"{first.severity}: {first.kind} ({len(group)}): {first_ids}{more}; {first.where}: {first.detail}; "
             f"to mend: {first.fix}"
         )
 
@@ -91,12 +92,7 @@ def write_tsv(path: Path, findings: Iterable[Finding]) -> None:
     """Write every finding, a line each: severity, kind, id, detail, fix; the first line is the header."""
     rows = [("severity", "kind", "id", "detail", "fix")]
     rows += [(f.severity.value, f.kind, f.where, f.detail, f.fix) for group in _by_kind(findings) for f in group]
-    write_text(path, "".join("\t".join(shown_safely(cell) for cell in row) + "\n" for row in rows))
-
-
-def shown_safely(text: str) -> str:
-    """Return `text` on one line, without tabs, and of characters that UTF-8 has."""
-    return " ".join(text.encode(errors="backslashreplace").decode().split())
+    write_text(path, "".join("\t".join(shown(cell) for cell in row) + "\n" for row in rows))
 
 
 def _by_kind(findings: Iterable[Finding]) -> list[Sequence[Finding]]:

@@ -10,15 +10,15 @@ from pathlib import Path
 from sqspeech.audio import SUFFIXES
 from sqspeech.data.data_dir import DataDir, Utterance, write_table
 from sqspeech.data.feature_ark import GrowingArk, read_matrix
-from sqspeech.data.feature_extraction import NOTES_NAME, SKIPPED_NAME
+from sqspeech.data.feature_extraction import NOTES_NAME, SKIPPED_NAME, VERSIONS_NAME
 from sqspeech.data.feature_store import STATE_NAME, read_state
-from sqspeech.errors import DataError, SqspeechError
+from sqspeech.errors import DataError, cannot_write
 from sqspeech.validation.dump import is_dump
 from sqspeech.validation.tables import read_leniently
 from sqspeech.validation.validate import Report
 
 COPIED = {"wav.scp", "utt2spk", "spk2utt", "segments", "text", "spk2gender"}
-COPIED_OF_DUMP = {"feats.scp", "feats.ark", "utt2num_frames", STATE_NAME, SKIPPED_NAME, NOTES_NAME}
+COPIED_OF_DUMP = {"feats.scp", "feats.ark", "utt2num_frames", STATE_NAME, SKIPPED_NAME, NOTES_NAME, VERSIONS_NAME}
 # Which utterances get their speaker's id in front of their own: as few as it takes.
 RENAMINGS: tuple[Callable[[Utterance], bool], ...] = (
     lambda utterance: False,
@@ -94,8 +94,9 @@ def _write_features(report: Report, names: dict[str, str], folder: Path, out: Pa
     write_table(folder / "utt2num_frames", {utt: str(entry.frames) for utt, entry in entries.items()})
     shutil.copyfile(report.path / STATE_NAME, folder / STATE_NAME)
     write_table(folder / SKIPPED_NAME, read_leniently(report.path / SKIPPED_NAME)[0].rows)
-    notes = read_leniently(report.path / NOTES_NAME)[0].rows
-    write_table(folder / NOTES_NAME, {names[utt]: text for utt, text in notes.items() if utt in names})
+    for name in (NOTES_NAME, VERSIONS_NAME):
+        rows = read_leniently(report.path / name)[0].rows
+        write_table(folder / name, {names[utt]: text for utt, text in rows.items() if utt in names})
 
 
 @contextmanager
@@ -107,8 +108,6 @@ def _new_folder(out: Path) -> Iterator[Path]:
         yield folder
         folder.rename(out)
     except OSError as fault:
-        raise SqspeechError(
-            f"{out}: cannot write ({fault.strerror or fault}); free some space or choose a writable folder"
-        ) from fault
+        raise cannot_write(out, fault) from fault
     finally:
         shutil.rmtree(folder, ignore_errors=True)

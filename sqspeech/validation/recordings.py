@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sqspeech import audio
+from sqspeech import audio, audio_ark
 from sqspeech.data.data_dir import Utterance
 from sqspeech.errors import DataError
 from sqspeech.progress import track
+from sqspeech.segment_times import span
 from sqspeech.sound_files import Decoder, TruncatedError, UnreadFormatError, mixing
 from sqspeech.validation.findings import Finding, error
 from sqspeech.worker_pool import map_in_order
@@ -24,8 +25,6 @@ BLOCK = 1 << 16
 # whose peak is scaled to full scale has one such sample there; a sine stays there for three only when it is below 36 Hz
 # at 16 kHz, or 108 Hz at 48 kHz.
 FULL_SCALE, CLIPPED_RUN = 0.9999, 3
-# Seconds by which a segment may end behind its recording, as Kaldi's extract-segments has it.
-MAX_OVERSHOOT = 0.5
 AGAIN = "fetch or record it again, or leave it out"
 KINDS = {TruncatedError: "truncated audio", UnreadFormatError: "audio in a format that is not read"}
 
@@ -111,9 +110,10 @@ def _examine(recording: Recording) -> list[Sound | Finding]:
 
 def _check_file(path: Path) -> None:
     try:
-        if not path.is_file():
+        file = audio_ark.file_of(path)
+        if not file.is_file():
             raise _DamageError("missing audio file", f"no file {path}", "fetch it, or mend its path in wav.scp")
-        if path.stat().st_size == 0:
+        if file.stat().st_size == 0:
             raise _DamageError("empty audio file", f"{path} has 0 bytes", AGAIN)
     except (OSError, ValueError) as fault:
         raise _DamageError("undecodable audio", f"{path}: {fault}", "check its path in wav.scp") from None
@@ -180,14 +180,10 @@ def _measure(decoder: Decoder, utterance: Utterance) -> Sound:
 
 
 def _bounds(decoder: Decoder, utterance: Utterance) -> tuple[int, int]:
-    rate, count = decoder.sample_rate, decoder.n_samples
-    seconds = count / rate
-    end = seconds if utterance.end is None else utterance.end
-    first, last = round(utterance.start * rate), min(round(end * rate), count)
-    if first >= last or end > seconds + MAX_OVERSHOOT:
-        detail = f"{utterance.start} to {end} s of {utterance.path}, which lasts {seconds:.3f} s"
-        raise _DamageError("segments outside their recording", detail, "mend the times, or leave it out")
-    return first, last
+    try:
+        return span(utterance.path, decoder.n_samples, decoder.sample_rate, utterance.start, utterance.end)
+    except DataError as fault:
+        raise _DamageError("segments outside their recording", str(fault), "mend the times, or leave it out") from None
 
 
 def _clipped(samples: NDArray[np.float32]) -> int:

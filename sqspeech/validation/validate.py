@@ -88,11 +88,13 @@ def _examine_audio(tables: Tables, findings: list[Finding], jobs: int) -> Report
 def _examine_dump(tables: Tables, findings: list[Finding], jobs: int) -> Report:
     path = tables.path
     config, of_state = dump.check_state(path)
-    entries, of_locations = dump.read_locations(path, utterances(tables), tables.utt2spk.keys)
+    known = utterances(tables)
+    entries, of_locations = dump.read_locations(path, known, tables.utt2spk.keys)
     frames, of_frames = dump.read_frames(path)
     measured = matrices.measure(entries, jobs)
     read = [one for one in measured if isinstance(one, Matrix)]
     of_features = [one for one in measured if isinstance(one, Finding)]
+    of_features += dump.check_versions(path, known)
     of_features += dump.check_features(Features(matrices=read, config=config, frames=frames))
     bad = _left_out(of_features)
     good = [matrix for matrix in read if matrix.entry.utterance.utt_id not in bad]

@@ -132,9 +132,9 @@ def make(path, content):
     [
         ([], "nothing", "nothing: no such folder"),
         (["x.zip"], "x.zip", "neither a folder nor a .csv or .tsv; unpack"),
-        (["c/a/x.txt"], "c", r"no audio in it \(.*\.wav\b.*\); check the path"),
+        (["c/a/x.txt"], "c", r"no audio in this folder \(.*\.wav\b.*\); check the path"),
         (["c/a/x.m4a", "c/b/x.m4a"], "c", "the 2 .m4a files must be converted"),
-        (["c/x.wav"], "c", "no usable recording.*not in a speaker's folder"),
+        (["c/x.wav"], "c", "no usable recording.*the file is empty"),
         (["c/a/x.wav"], "c", "no usable recording.*the file is empty"),
     ],
 )

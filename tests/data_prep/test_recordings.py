@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 
 from data_prep.held_out import Shares
 from data_prep.inventory import Inventory
-from data_prep.recordings import Recording, collect, distinct, safe_label, safe_speaker
+from data_prep.recordings import Recording, collect, safe_label, safe_speaker
 from sqspeech import audio
 from sqspeech.audio import AudioInfo
 from sqspeech.data.data_dir import DataDir, Utterance
+from sqspeech.names import distinct
 
 # Characters around the hyphen's place in the order, separators, and what is no UTF-8 (a surrogate).
 NASTY = st.text(st.sampled_from("ab-_.!,/2 \t\n|\x85\u3000é\u0301中\udcff"), min_size=1, max_size=5)

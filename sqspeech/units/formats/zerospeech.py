@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sqspeech.errors import DataError
+from sqspeech.names import file_name
 from sqspeech.units.formats.entry import Contents, Entry
 from sqspeech.units.unit_set import Units
 
@@ -24,7 +25,7 @@ def write(folder: Path, entries: Iterable[Entry], contents: Contents) -> None:
     known: dict[int, NDArray[np.float32]] = {}
     for entry in entries:
         assert entry.units.vectors is not None
-        (folder / f"{entry.utt_id}.txt").write_text(text_of(entry.units.vectors), encoding="ascii")
+        (folder / file_name(entry.utt_id, ".txt")).write_text(text_of(entry.units.vectors), encoding="ascii")
         codes, first = np.unique(entry.units.codes, return_index=True)
         known |= dict(zip(codes.tolist(), entry.units.vectors[first], strict=True))
     codebook = np.full((max(known) + 1, len(next(iter(known.values())))), np.nan, np.float32)
