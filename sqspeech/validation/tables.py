@@ -45,7 +45,7 @@ class _Line:
 
     @property
     def _fields(self) -> list[str]:
-        # As sqspeech.data.data_dir.read_table has it.
+        # As sqspeech.data.tables.read_table has it.
         return [*self.text.split(maxsplit=1), "", ""][:2]
 
 
