@@ -105,7 +105,7 @@ def _open(path: Path) -> soundfile.SoundFile:
         if file.stat().st_size == 0:
             raise _DamageError("empty audio file", f"{path} has 0 bytes", AGAIN)
         return soundfile.SoundFile(path if file == path else audio_ark.open_audio(path))
-    except (OSError, RuntimeError, ValueError) as fault:
+    except (DataError, OSError, RuntimeError, ValueError) as fault:
         reason = getattr(fault, "error_string", str(fault)).rstrip(".")
         raise _DamageError("undecodable audio", f"{path}: {reason}", "check that it is audio; else fetch it") from None
 
