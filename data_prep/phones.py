@@ -94,6 +94,6 @@ def write_item(path: Path, lines: Iterable[str]) -> None:
 
 def filter_item(source: Path, target: Path, utt_ids: set[str]) -> None:
     """Copy the lines of the named utterances, and the header, from one item file to another."""
-    lines = source.read_text(encoding="utf-8").splitlines(keepends=True)
+    lines = source.read_text(encoding="utf-8-sig").splitlines(keepends=True)
     kept = [line for line in lines[1:] if line.partition(" ")[0] in utt_ids]
     write_text(target, "".join(lines[:1] + kept))

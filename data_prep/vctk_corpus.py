@@ -10,6 +10,7 @@ from data_prep import archive
 from data_prep.inventory import Inventory
 from data_prep.vctk_speakers import read_text
 from sqspeech.errors import DataError
+from sqspeech.names import is_hidden
 
 DEPTH = 3
 
@@ -84,13 +85,13 @@ def _search(path: Path, depth: int) -> Iterator[Corpus]:
 
 
 def folders_of(path: Path) -> list[Path]:
-    """Return the folders in `path`, sorted, without hidden ones and macOS's."""
-    return [folder for folder in _visible(path) if folder.is_dir() and folder.name != "__MACOSX"]
+    """Return the folders in `path`, sorted, without hidden ones."""
+    return [folder for folder in _visible(path) if folder.is_dir()]
 
 
 def _visible(path: Path) -> list[Path]:
     try:
-        return sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
+        return sorted(entry for entry in path.iterdir() if not is_hidden(entry.name))
     except OSError as error:
         raise DataError(f"{path}: cannot be listed ({error.strerror}); check its permissions") from error
 

@@ -14,11 +14,11 @@ HEAD, CHUNK = 16, 1 << 20
 UNKNOWN_LENGTH = 0x7FFF0000
 
 
-def split(path: Path | str) -> tuple[Path, int | None]:
+def split(path: Path) -> tuple[Path, int | None]:
     """Return the ark and the offset in it; of a file outside any ark, itself and None."""
     found = LOCATION.fullmatch(str(path))
     if not found or os.path.exists(path):  # noqa: PTH110 (which raises where a name is too long)
-        return Path(path), None
+        return path, None
     return Path(found[1]), int(found[2])
 
 

@@ -79,8 +79,12 @@ TEXTS = [
     b"\t\t",
     b"\r",
 ]
+# In wav.scp, beside those that are there.
+LOCATIONS = [
+    name.removesuffix("|") for name in ["../../etc/passwd", "/dev/zero", "/", ".", "x.ark:5", "bad.wav:0", *NAMES]
+]
 TAILS = [b"\n", b"\r\n", b"", b"\n\n", b" \n", b"\x00\n"]
-SPEAKERS, SECONDS = ("a-good", "z-good"), 0.5
+SECONDS = 0.5
 GOOD = {"a-good": 120.0, "z-good": 210.0}
 
 
@@ -157,29 +161,30 @@ def write_folder(rng: random.Random, folder: Path) -> None:
 
 
 def write_data(rng: random.Random, folder: Path) -> None:
-    """Write a data directory of good recordings and one bad one, whose lines may be anything but one too many."""
+    """Write a data directory of good recordings and bad ones, with lines of anything, but neither too many nor few."""
     folder.mkdir()
     write_good(folder)
-    bad = "m" + rng.choice(NAMES).replace("|", "").strip()
-    if rng.random() < 0.5:
-        mutated_sound(rng, folder / "bad.wav")
-    location = rng.choice(
-        ["bad.wav", "bad.wav", "a-good.wav", "../../etc/passwd", "/dev/zero", "/", ".", "x.ark:5", "bad.wav:0", *NAMES]
-    )
-    location = location.removesuffix("|") or "x"
-    end, mark = rng.choice([b"\n", b"\r\n"]), rng.choice([b"", b"\xef\xbb\xbf"])
-    rows: dict[str, list[tuple[str, bytes]]] = {
-        "wav.scp": [("a-good", b"a-good.wav"), (bad, os.fsencode(location)), ("z-good", b"z-good.wav")],
-        "utt2spk": [(name, os.fsencode(name)) for name in ("a-good", bad, "z-good")],
+    mutated_sound(rng, folder / "bad.wav")
+    bad = rng.sample(NAMES, 5)
+    rows: dict[str, dict[str, bytes]] = {
+        "wav.scp": {name: f"{name}.wav".encode() for name in GOOD}
+        | {name: rng.choice([b"a-good.wav", b"bad.wav", os.fsencode(rng.choice(LOCATIONS))]) for name in bad},
+        "utt2spk": {name: os.fsencode(name) for name in (*GOOD, *bad)},
     }
     if rng.random() < 0.5:
-        times = f"{bad} {rng.choice(TIMES)} {rng.choice(TIMES)}"
-        rows["segments"] = [("a-good", b"a-good 0 -1"), (bad, os.fsencode(times)), ("z-good", b"z-good 0 -1")]
+        rows["segments"] = {name: f"{name} 0 -1".encode() for name in GOOD}
+        rows["segments"] |= {name: os.fsencode(f"{name} {rng.choice(TIMES)} {rng.choice(TIMES)}") for name in bad}
     if rng.random() < 0.5:
-        rows["text"] = [("a-good", b"one"), (bad, rng.choice(TEXTS).replace(b"\n", b"")), ("z-good", b"two")]
+        rows["text"] = dict.fromkeys(GOOD, b"words") | {name: rng.choice(TEXTS) for name in bad}
+    end, mark = rng.choice([b"\n", b"\r\n"]), rng.choice([b"", b"\xef\xbb\xbf"])
     for name, table in rows.items():
-        lines = sorted(os.fsencode(key) + b" " + value for key, value in table)
+        lines = [os.fsencode(key) + b" " + value for key, value in sorted(table.items(), key=in_bytes)]
         (folder / name).write_bytes(mark + end.join(lines) + end)
+
+
+def in_bytes(row: tuple[str, bytes]) -> bytes:
+    """As LC_ALL=C sort orders the lines."""
+    return os.fsencode(row[0])
 
 
 def write_wild(rng: random.Random, folder: Path) -> None:
@@ -197,7 +202,7 @@ def write_table(rng: random.Random, folder: Path) -> Path:
     """Write a table of good recordings and bad rows."""
     folder.mkdir()
     write_good(folder)
-    rows = [f"{path},{path}" for path in GOOD] and [f"{name}.wav,{name},hello,,," for name in GOOD]
+    rows = [f"{name}.wav,{name},hello,,," for name in GOOD]
     for _ in range(rng.randrange(1, 4)):
         path, speaker, utt_id = (
             rng.choice(NAMES).replace('"', "").replace("\udce9", "").replace("\udcff\udcfe", "") for _ in range(3)

@@ -27,6 +27,7 @@ from sqspeech.failures import Failures
 from sqspeech.features import LogMelConfig
 from sqspeech.units import extract_corpus, read
 from sqspeech.validation import matrices, recordings
+from sqspeech.validation.findings import Severity
 from sqspeech.validation.validate import validate
 from sqspeech.vocoders.griffin_lim import GriffinLim
 
@@ -96,7 +97,8 @@ class Commands:
         return {u.utt_id: store.read(u.utt_id).tobytes() for u in store.data if u.utt_id in hostile.GOOD}
 
     def validate(self, given: Path, out: Path) -> dict[str, object]:
-        return {u.utt_id: True for u in validate(given).utterances if u.utt_id in hostile.GOOD}
+        refused = {finding.where for finding in validate(given).findings if finding.severity is Severity.ERROR}
+        return {name: True for name in hostile.GOOD if name not in refused}
 
     def prepare(self, given: Path, out: Path) -> dict[str, object]:
         prepare(given, out, Shares(), Layout.flat if given.is_dir() else None)

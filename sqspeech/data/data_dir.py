@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sqspeech import audio, audio_ark
-from sqspeech.atomic import write_text
+from sqspeech.data.tables import read_table, read_what_can_be, write_table
 from sqspeech.errors import DataError
 from sqspeech.names import is_utf8, shown, written_alike
 from sqspeech.segment_times import parse_segment, span
@@ -124,7 +124,7 @@ class DataDir:
         segments = _read_segments(path / "segments", recordings) if exists(path / "segments") else None
         _same_keys(path, "utt2spk", utt2spk, "segments" if segments else "wav.scp", segments or recordings)
         _check_spk2utt(path, utt2spk)
-        text = _read_what_can_be(path / "text")
+        text = read_what_can_be(path / "text")
         return cls(
             tuple(
                 Utterance(
@@ -135,7 +135,7 @@ class DataDir:
                 )
                 for utt_id, spk_id in utt2spk.items()
             ),
-            _read_what_can_be(path / "spk2gender"),
+            read_what_can_be(path / "spk2gender"),
         )
 
     def write(self, path: Path) -> None:
@@ -160,67 +160,11 @@ class DataDir:
                 (path / name).unlink(missing_ok=True)
 
 
-def read_table(path: Path, fields: int | None = None) -> dict[str, str]:
-    """Read a Kaldi table, `key value...` a line, sorted in the C locale, keys unique.
-
-    Bytes that are not UTF-8 are kept as in a file's name, so that one name of them does not spoil the others.
-
-    Parameters
-    ----------
-    path
-        The file.
-    fields
-        How many fields each value must have; any number, and at least one, when None.
-    """
-    try:
-        lines = _lines(path)
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file; is {path.parent} a Kaldi data directory?") from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); make it a readable file") from None
-    table: dict[str, str] = {}
-    previous = ""
-    for number, line in enumerate(lines, start=1):
-        key, value = [*line.split(maxsplit=1), "", ""][:2]
-        value = value.strip()
-        if not key or not value or (fields is not None and len(value.split()) != fields):
-            expected = "a value" if fields is None else f"{fields} more field(s)"
-            raise DataError(f"{path}:{number}: expected a key and {expected}, found {line!r}; mend or remove the line")
-        if key <= previous and os.fsencode(key) <= os.fsencode(previous):
-            raise DataError(f"{path}:{number}: {_misplaced(shown(key), key in table)}")
-        table[key] = value
-        previous = key
-    return table
-
-
-def _misplaced(key: str, known: bool) -> str:
-    if known:
-        return f"key {key} is repeated; keep one of its lines"
-    return f"key {key} is out of order; sort the file with LC_ALL=C sort"
-
-
-def _lines(path: Path) -> list[str]:
-    text = path.read_text(encoding="utf-8-sig", errors="surrogateescape").removesuffix("\n")
-    return text.split("\n") if text else []
-
-
-def _read_what_can_be(path: Path) -> dict[str, str]:
-    """Return the rows of a table that need not be there; a line that cannot be used is no reason to refuse the rest."""
-    try:
-        lines = _lines(path)
-    except OSError:
-        return {}
-    fields = (line.split(maxsplit=1) for line in lines)
-    rows = [(row[0], row[1].strip()) for row in fields if len(row) == 2]
-    table = dict(rows)
-    doubtful = {key for key, value in rows if table[key] != value} if len(table) < len(rows) else set()
-    return {key: value for key, value in table.items() if key not in doubtful and is_utf8(key + value)}
-
-
 def audio_path(folder: Path, location: str) -> Path:
     """Return the file that `location` in the wav.scp of `folder` means; see `DataDir.read`."""
-    beside = folder / location
-    if exists(beside) or exists(audio_ark.file_of(beside)):
+    joined = os.path.join(folder, location)  # noqa: PTH118 (twice as quick, and there may be very many)
+    beside = Path(joined)
+    if exists(joined) or exists(audio_ark.file_of(beside)):
         return beside
     places = [Path(location), *(found for path in (beside, Path(location)) if (found := _alike(path)))]
     return next((place for place in places if exists(audio_ark.file_of(place))), beside)
@@ -231,13 +175,7 @@ def _alike(path: Path) -> Path | None:
     return found if sure else None
 
 
-def write_table(path: Path, table: dict[str, str]) -> None:
-    """Write a Kaldi table atomically, sorted in the C locale."""
-    # Code points order as UTF-8 bytes do, so that sorted() is LC_ALL=C sort.
-    write_text(path, "".join(f"{key} {value}\n" for key, value in sorted(table.items())))
-
-
-def exists(path: Path) -> bool:
+def exists(path: Path | str) -> bool:
     """Return whether there is a file or a folder of this name; of one that cannot be, there is none."""
     return os.path.exists(path)  # noqa: PTH110 (which raises where a name is too long)
 

@@ -10,12 +10,13 @@ from pathlib import Path
 import torch
 
 from sqspeech.atomic import write_text
-from sqspeech.data.data_dir import DataDir, Utterance, read_table, write_table
+from sqspeech.data.data_dir import DataDir, Utterance
 from sqspeech.data.feature_ark import Entry, GrowingArk, concatenate, is_whole, read_index
 from sqspeech.data.feature_computation import compute
 from sqspeech.data.feature_store import STATE_NAME, DumpState, check_same_features, read_state
 from sqspeech.data.shard import Shard
 from sqspeech.data.speaker_pitch import write_speaker_pitch
+from sqspeech.data.tables import read_table, write_table
 from sqspeech.errors import cannot_write
 from sqspeech.failures import Failures
 from sqspeech.features import LogMelConfig
@@ -101,7 +102,9 @@ def _refuse_other_features(path: Path, config: LogMelConfig) -> None:
 
 
 def _fingerprint(data: DataDir) -> str:
-    lines = [f"{u.utt_id} {u.spk_id} {u.path.absolute()} {u.start} {u.end}\n" for u in data]
+    # As Path.absolute() has it, which takes long where paths are absolute.
+    paths = (text if (text := str(u.path)).startswith("/") else str(u.path.absolute()) for u in data)
+    lines = [f"{u.utt_id} {u.spk_id} {path} {u.start} {u.end}\n" for u, path in zip(data, paths, strict=True)]
     return hashlib.sha256("".join(lines).encode(errors="surrogatepass")).hexdigest()
 
 
@@ -109,16 +112,16 @@ def _finished_entries(path: Path, state: DumpState) -> dict[str, Entry]:
     """Return what a finished dump of the same data holds; nothing where there is none."""
     if not (path / STATE_NAME).exists() or read_state(path) != state:
         return {}
-    frames = read_table(path / "utt2num_frames")
+    ark, frames = path / "feats.ark", read_table(path / "utt2num_frames")
     notes, versions = (
         read_table(path / name) if (path / name).exists() else {} for name in (NOTES_NAME, VERSIONS_NAME)
     )
     offsets = {utt: int(location.rpartition(":")[2]) for utt, location in read_table(path / "feats.scp").items()}
     starts = {utt: offset - len(utt.encode()) - 1 for utt, offset in offsets.items()}
-    ends = [*list(starts.values())[1:], (path / "feats.ark").stat().st_size]
+    ends = [*list(starts.values())[1:], ark.stat().st_size]
     return {
         utt: Entry(
-            ark=path / "feats.ark",
+            ark=ark,
             start=starts[utt],
             offset=offsets[utt],
             end=end,

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
-from sqspeech.data.data_dir import DataDir, read_table
+from sqspeech.data.data_dir import DataDir
 from sqspeech.data.feature_ark import HEAD, open_ark, read_matrix, read_shape
+from sqspeech.data.tables import read_table
 from sqspeech.errors import DataError
 from sqspeech.features import LogMelConfig
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sqspeech.data.data_dir import DataDir, Utterance, read_table, write_table
+from sqspeech.data.data_dir import DataDir, Utterance
+from sqspeech.data.tables import read_table, write_table
 from sqspeech.errors import DataError
 from sqspeech.excitation import SpeakerPitch, quick_f0, speaker_pitch
 from sqspeech.features import LogMelConfig

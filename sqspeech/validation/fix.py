@@ -8,10 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from sqspeech.audio import SUFFIXES
-from sqspeech.data.data_dir import DataDir, Utterance, write_table
+from sqspeech.data.data_dir import DataDir, Utterance
 from sqspeech.data.feature_ark import GrowingArk, read_matrix
 from sqspeech.data.feature_extraction import NOTES_NAME, SKIPPED_NAME, VERSIONS_NAME
 from sqspeech.data.feature_store import STATE_NAME, read_state
+from sqspeech.data.tables import write_table
 from sqspeech.errors import DataError, cannot_write
 from sqspeech.validation.dump import is_dump
 from sqspeech.validation.tables import read_leniently

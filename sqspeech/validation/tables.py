@@ -45,7 +45,7 @@ class _Line:
 
     @property
     def _fields(self) -> list[str]:
-        # As sqspeech.data.data_dir.read_table has it.
+        # As sqspeech.data.tables.read_table has it.
         return [*self.text.split(maxsplit=1), "", ""][:2]
 
 
@@ -80,7 +80,9 @@ def read_leniently(path: Path, fields: int | None = None) -> tuple[Table, list[F
 
 def _check_text(name: str, text: str) -> Iterator[Finding]:
     if text.startswith("\ufeff"):
-        yield error(f"{name} with a byte order mark", name, "it becomes part of the first id", CONVERT, Mending.MENDED)
+        yield error(
+            f"{name} with a byte order mark", name, "Kaldi takes it for a part of the first id", CONVERT, Mending.MENDED
+        )
     if "\r" in text:
         detail = f"{text.count('\r')} of them, which Kaldi takes for a part of the last field"
         yield error(f"{name} with carriage returns", name, detail, "remove them: sed -i 's/\\r$//'", Mending.MENDED)

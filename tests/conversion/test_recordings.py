@@ -90,7 +90,7 @@ def test_all_is_every_speaker_and_a_target_counts_once():
 
 def test_a_list_names_utterances_speakers_and_targets(tmp_path):
     utterances = [Utterance(utt_id=name, spk_id=name, path=Path(f"{name}.wav")) for name in ("a", "b")]
-    (tmp_path / "list").write_text("a f1 m1\nb - f1:1,m1:1\na f1 source\n")
+    (tmp_path / "list").write_text("\ufeffa f1 m1\r\nb - f1:1,m1:1\r\n\r\na f1 source\r\n")
     jobs = plan(utterances, [], tmp_path / "list", [])
     assert [(job.utterance.utt_id, job.utterance.spk_id, job.targets) for job in jobs] == [
         ("a", "f1", ("m1",)),

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sqspeech.data.data_dir import DataDir, Utterance, read_table, write_table
+from sqspeech.data.data_dir import DataDir, Utterance
+from sqspeech.data.tables import read_table, write_table
 from sqspeech.errors import DataError
 
 NAMES = st.text(st.characters(codec="utf-8", exclude_categories=["Z", "C"]), min_size=1, max_size=6)

@@ -283,6 +283,15 @@ def _bad_header(exp):
     (exp / "conversion/manifest.tsv").write_text("utt_id\tsource\nx\ty\n")
 
 
+def _outside(output):
+    def damage(exp):
+        manifest = exp / "conversion/manifest.tsv"
+        manifest.write_text(manifest.read_text().replace("a-1/b.wav", output))
+        noise(exp / "b.wav", 0.5)
+
+    return damage
+
+
 def _lost_wav(exp):
     (exp / "conversion/a-1/b.wav").unlink()
 
@@ -298,6 +307,9 @@ def _short_wav(exp):
         (_empty_log, "sqspeech train"),
         (_bad_metrics, "metrics.json:1"),
         (_bad_header, "manifest.tsv:2"),
+        (_outside("../b.wav"), "'../b.wav' is not in the folder of the manifest"),
+        (_outside("a-1/../../b.wav"), "is not in the folder of the manifest"),
+        (_outside("/etc/hostname"), "'/etc/hostname' is not in the folder of the manifest"),
         (_lost_wav, "b.wav"),
         (_short_wav, "b.wav"),
     ],

@@ -168,7 +168,15 @@ def test_the_published_list_gives_the_names_that_the_organisers_ask_for(speech, 
 
 @pytest.mark.parametrize(
     ("utt_id", "problem"),
-    [("f1/a", "no file can be named f1/a.txt"), ("f1" * 150, "no file can be named f1f1"), (None, "no utterance")],
+    [
+        ("f1/a", "no file can be named f1/a.txt"),
+        ("../f1", "no file can be named ../f1.txt"),
+        (".", "no file can be named"),
+        ("f1\\a", "no file can be named"),
+        ("f1\0a", "no file can be named"),
+        ("f1" * 150, "no file can be named f1f1"),
+        (None, "no utterance"),
+    ],
 )
 def test_names_that_no_file_can_have_are_told_at_once(made, tmp_path, utt_id, problem):
     utterance = next(iter(made.parts[0].utterances.values()))

@@ -10,7 +10,7 @@ import pandas
 import pytest
 from units_models import noise
 
-from sqspeech.data.data_dir import read_table
+from sqspeech.data.tables import read_table
 from sqspeech.errors import DataError
 from sqspeech.units import FORMATS, MATRICES, Contents, UnitInfo, Units, read
 from sqspeech.units import folder as folder_of_units

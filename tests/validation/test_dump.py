@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from sqspeech.data.data_dir import DataDir, read_table
+from sqspeech.data.data_dir import DataDir
 from sqspeech.data.feature_extraction import extract_features
 from sqspeech.data.feature_store import FeatureStore
+from sqspeech.data.tables import read_table
 from sqspeech.errors import DataError
 from sqspeech.features import LogMelConfig
 from sqspeech.validation import matrices

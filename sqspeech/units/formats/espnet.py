@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from sqspeech.data.data_dir import read_table
+from sqspeech.data.tables import read_table
 from sqspeech.units.formats.entry import Contents, Entry, integers, spaced
 from sqspeech.units.unit_set import Units
 

@@ -9,7 +9,7 @@ import kaldiio
 import numpy as np
 from numpy.typing import NDArray
 
-from sqspeech.data.data_dir import read_table
+from sqspeech.data.tables import read_table
 from sqspeech.errors import DataError
 from sqspeech.units.formats.entry import ALL, Contents, Entry, integers, spaced
 from sqspeech.units.unit_set import MATRICES, Units
