@@ -1,4 +1,4 @@
-"""How long conversion takes on one core beside the speech itself, and what memory ten minutes take.
+"""Time of conversion on one core relative to the speech, and the memory for ten minutes.
 
 `python benchmarks/conversion.py RECORDINGS... --json FILE` converts speech with a model of the published size, whose
 weights are random: time does not depend on them. A real-time factor is the CPU seconds of one thread for a second of

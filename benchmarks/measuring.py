@@ -1,4 +1,4 @@
-"""What any benchmark needs: a process per measurement, time, peak memory, the machine's ceilings, a table.
+"""Tools of all benchmarks: a process per measurement, time, peak memory, the machine's ceilings, a table.
 
 Each measurement is a process of its own, so that its peak memory is its own. Peak memory is that of the first full
 call, above what the process holds once a small call has loaded the libraries and started the threads. It is read from
@@ -33,7 +33,7 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 
 @dataclass(frozen=True, kw_only=True)
 class Ceilings:
-    """What the device reaches, measured: fp32 flops and bytes a second."""
+    """Measured rates of the device: fp32 flops and bytes a second."""
 
     flops: float
     bandwidth: float

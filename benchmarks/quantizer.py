@@ -69,7 +69,7 @@ class Plain(nn.Module):
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """What is measured: `task` is train or encode, `side` is plain, ours or compiled."""
+    """One measurement: `task` is train or encode, `side` is plain, ours or compiled."""
 
     task: str
     batch: int

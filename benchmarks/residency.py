@@ -38,7 +38,7 @@ PLACES = [place for place in get_args(Residency) if place != "auto"]
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """What one training announced, what its process held at most (both in bytes), and its speed."""
+    """Memory that one training announced and that its process held at most (both in bytes), and its speed."""
 
     announced: float
     held: float

@@ -1,4 +1,4 @@
-"""What the fast training step learns beside the loop as it is usually written in float32: reconstruction error on dev.
+"""Comparison of the fast training step with the loop as it is usually written in float32: reconstruction error on dev.
 
 `python benchmarks/training_quality.py RECORDINGS... --steps N --folder EXP --json FILE` trains both sides with each
 seed and prints the error's mean and standard deviation over the seeds. The last tenth of each speaker's utterances is

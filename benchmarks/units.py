@@ -1,4 +1,4 @@
-"""How long the extraction of units takes on one core, beside the bare convolutions of the encoder.
+"""Time of the extraction of units on one core, beside the bare convolutions of the encoder.
 
 `python benchmarks/units.py RECORDINGS... --json FILE` extracts the units of speech with a model of the published size,
 whose weights are random: time does not depend on them. Times are CPU seconds of one thread. The floor is the encoder's

@@ -20,7 +20,7 @@ _TRANSIENT = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS, *(s for 
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """What to fetch: the address, and the digest (hexadecimal) and size in bytes that the whole file must have."""
+    """File to fetch: the address, and the digest (hexadecimal) and size in bytes that the whole file must have."""
 
     url: str
     sha256: str

@@ -1,4 +1,4 @@
-"""What a preparation kept and what it left out: the data directories, and a report as text and as TSV."""
+"""Record of what a preparation kept and left out: the data directories, and a report as text and as TSV."""
 
 import shutil
 from collections import Counter

@@ -1,4 +1,4 @@
-"""How a folder of recordings is laid out: where the names of the speakers are, and where the texts."""
+"""Layouts of folders of recordings: the places of the speakers' names and of the texts."""
 
 from collections.abc import Iterable, Iterator
 from enum import StrEnum

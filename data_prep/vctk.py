@@ -38,7 +38,7 @@ class Microphone(StrEnum):
 
 
 class HoldOut(StrEnum):
-    """What dev and test consist of: utterances by their hash, or for test the sentences that all speakers read."""
+    """Choices of dev and test: utterances by their hash, or for test the sentences that all speakers read."""
 
     UTTERANCES = "utterances"
     PROMPTS = "prompts"
@@ -46,7 +46,7 @@ class HoldOut(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """How to prepare the corpus; `jobs` is the number of processes that trim."""
+    """Options of the preparation; `jobs` is the number of processes that trim."""
 
     mic: Microphone = Microphone.AUTO
     trim_silence: bool = False

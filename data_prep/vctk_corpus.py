@@ -1,4 +1,4 @@
-"""Where VCTK's recordings and texts are, in release 0.80 or 0.92."""
+"""Paths of VCTK's recordings and texts, in release 0.80 or 0.92."""
 
 import os
 import re
@@ -17,7 +17,7 @@ DEPTH = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Release:
-    """What tells one release from the other: its folder of recordings and their names."""
+    """Marks of a release: its folder of recordings and their names."""
 
     version: str
     folder: str

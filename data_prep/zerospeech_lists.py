@@ -50,7 +50,7 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Lists:
-    """What each set shall hold; `synthesis` has the ids of the test utterances to be converted into each voice."""
+    """Contents of each set; `synthesis` has the ids of the test utterances to be converted into each voice."""
 
     train: tuple[Row, ...]
     test: tuple[Row, ...]

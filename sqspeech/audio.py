@@ -31,7 +31,7 @@ LOWEST_RATE, HIGHEST_RATE = 4000, 1_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class AudioInfo:
-    """What a recording has: Hz, channels and the number of samples in each of them; `note` says what of it is lost."""
+    """Properties of a recording: Hz, channels, the number of samples in each; `note` says what of it is lost."""
 
     sample_rate: int
     channels: int

@@ -1,4 +1,4 @@
-"""What is installed, what is missing, and how to get it."""
+"""Report of what is installed, what is missing, and how to install it."""
 
 import platform
 from collections.abc import Callable

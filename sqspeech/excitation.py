@@ -1,4 +1,4 @@
-"""What the vocal folds do: the fundamental frequency and the aperiodicity of speech, and the pitch of a speaker."""
+"""Fundamental frequency and aperiodicity of speech, and the pitch of a speaker."""
 
 import math
 import warnings

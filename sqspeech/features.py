@@ -48,7 +48,7 @@ class LogMelConfig:
 
     @property
     def edges(self) -> tuple[int, int]:
-        """How many samples are padded before and after: win_length together.
+        """Samples that are padded before and after: win_length together.
 
         The frames are those of an n_fft window: what lies outside the win_length in its middle is not seen.
         """

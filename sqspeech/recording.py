@@ -22,7 +22,7 @@ BLOCK = 8192
 
 @dataclass(frozen=True, kw_only=True)
 class Level:
-    """What the log-mel of a recording is relative to, and what it takes to stream one like it.
+    """Level that the log-mel of a recording is relative to, and the values for streaming one like it.
 
     Attributes
     ----------

@@ -112,7 +112,7 @@ def given_sound(given: Path, name: str) -> Path:
 
 
 def everything(folder: Path) -> dict[str, object]:
-    """What is in a folder: the names, and the bytes of the files."""
+    """Content of a folder: the names, and the bytes of the files."""
     return {
         str(path): path.read_bytes() if path.is_file() and not path.is_symlink() else path.is_symlink()
         for path in sorted(folder.rglob("*"))

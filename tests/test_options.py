@@ -1,4 +1,4 @@
-"""What the options that commands share stand for."""
+"""Options that commands share."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""What is advised where a file cannot be written fits the reason."""
+"""The advice where a file cannot be written fits the reason."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""What the runs of a comparison measured: one table as Markdown and CSV, and every run."""
+"""Results of a comparison's runs: one table as Markdown and CSV, and every run."""
 
 import csv
 import statistics

@@ -23,7 +23,7 @@ from recipes.compare.run import Run
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
-    """What all runs have in common: the features, the test set, its ABX items, the device."""
+    """Settings that all runs share: the features, the test set, its ABX items, the device."""
 
     dump: Path
     data: Path

@@ -37,7 +37,7 @@ STANDARD = Path("-")
 
 
 class VocoderChoice(StrEnum):
-    """What makes samples of a log-mel."""
+    """Vocoders by name."""
 
     world = "world"
     griffin_lim = "griffin_lim"

@@ -1,4 +1,4 @@
-"""What is known of an experiment, and of this installation."""
+"""Reports of an experiment and of this installation."""
 
 from pathlib import Path
 from typing import Annotated

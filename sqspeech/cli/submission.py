@@ -23,7 +23,7 @@ class Language(StrEnum):
 
 
 class Distance(StrEnum):
-    """What the challenge measures ABX with."""
+    """Distances with which the challenge measures ABX."""
 
     dtw_cosine = "dtw_cosine"
     dtw_kl = "dtw_kl"
@@ -31,7 +31,7 @@ class Distance(StrEnum):
 
 
 class Auxiliary(StrEnum):
-    """What may be handed in beside the units."""
+    """Representations that may be handed in beside the units."""
 
     vectors = "vectors"
     one_hot = "one_hot"

@@ -12,7 +12,7 @@ from sqspeech.cli.options import Config, Device, Overrides, find_device
 
 
 class Residency(StrEnum):
-    """Where the features live while training."""
+    """Memory that holds the features while training."""
 
     auto = "auto"
     device = "device"
@@ -21,7 +21,7 @@ class Residency(StrEnum):
 
 
 class OnNan(StrEnum):
-    """What to do when a step is not finite."""
+    """Reaction to a step that is not finite."""
 
     stop = "stop"
     rollback = "rollback"

@@ -29,7 +29,7 @@ class Precision(StrEnum):
 
 
 class ModelInput(StrEnum):
-    """What an exported model is given."""
+    """Input of an exported model."""
 
     samples = "samples"
     mel = "mel"

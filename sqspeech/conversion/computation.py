@@ -28,7 +28,7 @@ LONG = 600.0
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """What the recordings of a run are converted with, and to what.
+    """Converter and options of a run.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What is to be converted to what, and to which files."""
+"""Recordings to convert, their targets, and the files to write."""
 
 import re
 from collections.abc import Sequence

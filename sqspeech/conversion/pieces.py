@@ -23,7 +23,7 @@ class Piece:
 
     @property
     def converted(self) -> slice:
-        """Where in the recording lies what is converted."""
+        """Slice of the recording that is converted."""
         return slice(self.first, self.last)
 
 

@@ -12,7 +12,7 @@ from sqspeech.excitation import SpeakerPitch
 
 @dataclass(frozen=True, kw_only=True)
 class Voice:
-    """What the decoder and the vocoder need of a speaker.
+    """Properties of a speaker that the decoder and the vocoder need.
 
     Attributes
     ----------

@@ -21,7 +21,7 @@ HEAD = 15
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """Where an ark holds an utterance: its bytes from `start` to `end`, the matrix from `offset`.
+    """Place of an utterance in an ark: its bytes from `start` to `end`, the matrix from `offset`.
 
     `note` says what was done to make the audio usable, and is empty when nothing was. `version` is that of the
     recording (see `Utterance.version`), empty where it is not known.

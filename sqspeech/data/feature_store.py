@@ -95,7 +95,7 @@ class FeatureStore:
 
 @dataclass(frozen=True, kw_only=True)
 class DumpState:
-    """What a dump was made from: the feature configuration, and the fingerprint of the data directory."""
+    """Origin of a dump: the feature configuration, and the fingerprint of the data directory."""
 
     config: LogMelConfig
     fingerprint: str

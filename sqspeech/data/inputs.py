@@ -1,4 +1,4 @@
-"""What a command line may name as input: recordings, folders of recordings, Kaldi data directories."""
+"""Inputs of a command line: recordings, folders of recordings, Kaldi data directories."""
 
 import sys
 from collections.abc import Iterator, Sequence

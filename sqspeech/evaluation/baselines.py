@@ -1,4 +1,4 @@
-"""What units are compared with: MFCC and the log-mel that they were made of."""
+"""Baselines of units: MFCC and the log-mel that they were made of."""
 
 from dataclasses import dataclass, field
 

@@ -1,4 +1,4 @@
-"""How much of a codebook is used, over a whole test set."""
+"""Usage of a codebook over a whole test set."""
 
 from collections.abc import Iterable
 

@@ -1,4 +1,4 @@
-"""What a vocoder, the units and another voice each cost: distances, speaker, pitch and content."""
+"""Cost of the vocoder, the units and another speaker, each alone: distances, speaker, pitch and content."""
 
 import time
 from collections import defaultdict

@@ -1,4 +1,4 @@
-"""How much features tell of the speaker."""
+"""Speaker leakage of features."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ LEAST_UTTERANCES = 2
 
 @dataclass(frozen=True, kw_only=True)
 class Leakage:
-    """How often the speaker of an utterance is recognised.
+    """Rates at which the speaker of an utterance is recognised.
 
     Attributes
     ----------

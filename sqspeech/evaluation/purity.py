@@ -1,4 +1,4 @@
-"""How units and phones tell each other: the measures that HuBERT's units were judged by.
+"""Purities and mutual information of units and phones: the measures that HuBERT's units were judged by.
 
 Of the joint distribution p(phone, unit) over steps, after Hsu et al., "HuBERT: Self-Supervised Speech
 Representation Learning by Masked Prediction of Hidden Units", 2021, arXiv 2106.07447. More units raise the
@@ -20,7 +20,7 @@ from sqspeech.units import UnitSet
 
 @dataclass(frozen=True, kw_only=True)
 class PhoneCounts:
-    """How often each of P phones and each of K units fall on the same step.
+    """Counts of the steps on which each of P phones and each of K units fall together.
 
     Attributes
     ----------

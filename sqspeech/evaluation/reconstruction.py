@@ -1,4 +1,4 @@
-"""How far the reconstruction is from the features."""
+"""Error of the reconstruction."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

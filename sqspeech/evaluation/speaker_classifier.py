@@ -1,4 +1,4 @@
-"""Who speaks, as a simple classifier hears it that knows the natural voices."""
+"""Speaker classifier trained on natural speech."""
 
 from collections.abc import Sequence
 

@@ -13,7 +13,7 @@ from sqspeech.units import UnitSet
 
 @dataclass(frozen=True, kw_only=True)
 class Representation:
-    """What ABX is measured on: an attribute of `Units`, and the distance between two of its steps."""
+    """Subject of an ABX measurement: an attribute of `Units`, and the distance between two of its steps."""
 
     name: str
     attribute: str

@@ -1,4 +1,4 @@
-"""Whether units, recordings, item file and alignment belong together."""
+"""Checks that units, recordings, item file and alignment belong together."""
 
 from collections.abc import Mapping
 from pathlib import Path

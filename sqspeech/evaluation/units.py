@@ -25,7 +25,7 @@ from sqspeech.units import UnitSet
 
 @dataclass(frozen=True, kw_only=True)
 class UnitEvaluation:
-    """What was measured of several systems on the same utterances.
+    """Measurements of several systems on the same utterances.
 
     Attributes
     ----------

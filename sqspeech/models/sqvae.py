@@ -21,7 +21,7 @@ MSE_FLOOR = 1e-10
 
 @dataclass(frozen=True, kw_only=True)
 class SQVAEOutput:
-    """What a training step needs and logs: `loss` = `reconstruction` + `quantized.loss`."""
+    """Values that a training step needs and logs: `loss` = `reconstruction` + `quantized.loss`."""
 
     loss: Float[Tensor, ""]
     reconstruction: Float[Tensor, ""]

@@ -1,4 +1,4 @@
-"""What quantisers have in common: their result, masks, sampling."""
+"""Common parts of the quantisers: their result, masks, sampling."""
 
 import math
 from dataclasses import dataclass, field

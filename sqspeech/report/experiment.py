@@ -1,4 +1,4 @@
-"""What an experiment directory holds, except for the audio."""
+"""Content of an experiment directory, except for the audio."""
 
 import json
 from dataclasses import dataclass

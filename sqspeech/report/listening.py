@@ -55,7 +55,7 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Listening:
-    """What is shown of a manifest: `rows` of its `n_utterances`, `targets` (the columns) of its `n_targets`.
+    """Part of a manifest that is shown: `rows` of its `n_utterances`, `targets` (the columns) of its `n_targets`.
 
     No sound lasts more than `longest` seconds.
     """

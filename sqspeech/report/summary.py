@@ -1,4 +1,4 @@
-"""Where an experiment's results are, and its figures, as text for a terminal."""
+"""Paths of an experiment's results, and its figures, as text for a terminal."""
 
 import io
 from pathlib import Path

@@ -88,7 +88,7 @@ class Decoder:
 
     @cached_property
     def n_samples(self) -> int:
-        """How many samples each channel has; where no header knows, the file is decoded, once in a process."""
+        """Number of samples of each channel; where no header knows, the file is decoded, once in a process."""
         return self._stated or sum(self._lengths)
 
     def seek(self, first: int) -> None:

@@ -1,4 +1,4 @@
-"""What is wrong with a sound file."""
+"""Faults of sound files."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""How a sound file is to be decoded: as one, or in parts, and with what corrections of its header."""
+"""Plan for decoding a sound file: as one or in parts, with corrections of its header."""
 
 from collections.abc import Iterator
 from typing import NamedTuple

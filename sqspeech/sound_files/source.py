@@ -19,7 +19,7 @@ TAG = 128
 
 
 class Part(NamedTuple):
-    """What libsndfile reads as a file of its own: the bytes of a file from `begin` to `end`.
+    """Part that libsndfile reads as a file of its own: the bytes of a file from `begin` to `end`.
 
     Attributes
     ----------

@@ -20,7 +20,7 @@ from sqspeech.units.formats.zerospeech import text_of
 
 
 class Representation(StrEnum):
-    """What a line of a units file is; its text is what the metadata say of it."""
+    """Kind of a line of a units file; its text stands in the metadata."""
 
     vectors = "the codeword of each unit"
     one_hot = "each unit as a one-hot vector"

@@ -1,4 +1,4 @@
-"""What is wrong with a single units file or recording of a submission."""
+"""Checks of a single units file or recording of a submission."""
 
 import math
 import wave

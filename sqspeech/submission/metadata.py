@@ -23,7 +23,7 @@ YEAR_KEYS: Mapping[str, type] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Metadata:
-    """What a submission says of itself.
+    """Metadata of a submission.
 
     Attributes
     ----------

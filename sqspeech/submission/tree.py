@@ -1,4 +1,4 @@
-"""Where the files of a submission are, and which of them the data ask for."""
+"""Paths of a submission's files, and those that the data ask for."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ SAMPLE_RATE = 16000
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """What a submission holds of one language.
+    """Part of a submission for one language.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What is wrong with a submission: every violation of the challenge's rules, with its file and its remedy.
+"""Check of a submission: every violation of the challenge's rules, with its file and its remedy.
 
 The rules are those of the organisers' programs for 2019 and 2020, which stop at the first violation, and what their
 evaluation cannot read although they let it pass: single columns, and values that are not finite.

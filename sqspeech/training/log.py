@@ -1,4 +1,4 @@
-"""What a training says: metrics.jsonl, TensorBoard, a progress line."""
+"""Log of a training: metrics.jsonl, TensorBoard, a progress line."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""Where the time of a training step goes."""
+"""Profile of a training step."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path

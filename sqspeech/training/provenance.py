@@ -1,4 +1,4 @@
-"""How an experiment was made: a line of runs.jsonl for each time it was trained."""
+"""Provenance of an experiment: a line of runs.jsonl for each time it was trained."""
 
 import json
 import subprocess

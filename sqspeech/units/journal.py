@@ -1,4 +1,4 @@
-"""What has been extracted so far: survives any stop, and is put together from several hosts."""
+"""Journal of what has been extracted so far: survives any stop, and is put together from several hosts."""
 
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -39,7 +39,7 @@ class Extracted:
 
 @dataclass(frozen=True)
 class Place:
-    """Where an utterance stands: the file, and which of those in it; and the version of its recording."""
+    """Place of an utterance: the file and the number within it; and the version of its recording."""
 
     path: Path
     number: int

@@ -1,4 +1,4 @@
-"""Whether the tables of a data directory agree with each other and with Kaldi's rules."""
+"""Checks that the tables of a data directory agree with each other and with Kaldi's rules."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Whether the features of a dump are whole, and those of its data directory."""
+"""Checks of a dump: its features are whole, and those of its data directory."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass

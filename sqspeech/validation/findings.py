@@ -1,4 +1,4 @@
-"""What is wrong with a data directory or a dump: one finding for each thing, told by kind."""
+"""Findings about a data directory or a dump, by kind."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Severity(StrEnum):
 
 
 class Mending(StrEnum):
-    """What a cleaned copy does about a finding."""
+    """Treatment of a finding in a cleaned copy."""
 
     LEFT_OUT = "left out"
     MENDED = "mended"

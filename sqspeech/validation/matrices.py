@@ -23,7 +23,7 @@ AGAIN = "run stage 2 (features) again into another folder"
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """Where the features of an utterance are."""
+    """Place of the features of an utterance."""
 
     utterance: Utterance
     ark: Path
@@ -32,7 +32,7 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True)
 class Matrix:
-    """What was measured of the features of an utterance.
+    """Measurements of the features of an utterance.
 
     Attributes
     ----------

@@ -39,7 +39,7 @@ class Recording:
 
 @dataclass(frozen=True, kw_only=True)
 class Sound:
-    """What was measured of an utterance.
+    """Measurements of an utterance.
 
     Attributes
     ----------

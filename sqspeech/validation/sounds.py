@@ -1,4 +1,4 @@
-"""What the measured audio of a corpus says of its use."""
+"""Findings from the measured audio of a corpus."""
 
 import math
 from collections import Counter

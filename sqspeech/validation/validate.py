@@ -16,7 +16,7 @@ from sqspeech.validation.recordings import Sound
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What was found in the data directory or dump `path`, and what of it can be used.
+    """Findings in the data directory or dump `path`, and the part of it that can be used.
 
     Attributes
     ----------

@@ -27,7 +27,7 @@ def batch(crops: Crops, step: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def firsts(crops: Crops, steps: int) -> Counter[tuple[int, int]]:
-    """How often each (utterance, first frame) was drawn."""
+    """Counts of each (utterance, first frame) drawn."""
     first = torch.cat([batch(crops, step)[0][:, 0] for step in range(steps)])
     return Counter(map(tuple, first.long().tolist()))
 

@@ -183,7 +183,7 @@ def test_two_runs_at_once_are_refused_and_shards_are_not(data, tmp_path):
 
 
 def test_other_audio_under_the_same_names_is_not_mixed_in(data, tmp_path):
-    """What an unfinished run of other data left does not come into the dump."""
+    """Leftovers of an unfinished run of other data do not come into the dump."""
     utterances = DataDir.read(data)
     extract_features(utterances, tmp_path / "dump", CONFIG, shard=Shard(1, 2))
     other = DataDir((Utterance(utt_id="f1-00", spk_id="f1", path=data / "m1-00.wav"),))

@@ -1,4 +1,4 @@
-"""What is read of a folder, by the commands and by preparation alike."""
+"""The part of a folder that is read, by the commands and by preparation alike."""
 
 import os
 from pathlib import Path

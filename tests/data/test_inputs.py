@@ -1,4 +1,4 @@
-"""What a command line may name as input."""
+"""Inputs of a command line."""
 
 from pathlib import Path
 

@@ -30,7 +30,7 @@ fetch(Source(url=sys.argv[1], sha256=sys.argv[2], size=int(sys.argv[3])), Path(s
 
 @dataclass
 class Reply:
-    """How one request is answered: by default with what it asks for."""
+    """Answer to one request: by default what it asks for."""
 
     status: int | None = None
     headers: dict = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""What holds for every quantiser: shapes, names, modes, precision, and its configuration's bounds."""
+"""The contract of every quantiser: shapes, names, modes, precision, and its configuration's bounds."""
 
 import pytest
 import torch

@@ -122,7 +122,7 @@ def comparison(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Comparison:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What a comparison wrote; not to be changed."""
+    """Output of a comparison; not to be changed."""
     with pytest.MonkeyPatch.context() as patch:
         comparison = prepare(tmp_path_factory.mktemp("finished"), patch)
         comparison.run()

@@ -1,4 +1,4 @@
-"""What is written is the model's: units that are read back exactly, conversions of the right utterances."""
+"""All that is written is the model's: units that are read back exactly, conversions of the right utterances."""
 
 import wave
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Where the time of a step goes, from events whose sums are known and from a real step."""
+"""The profile of a step, from events whose sums are known and from a real step."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""What a step computes, in which precision, on which device, and from where its batch comes."""
+"""The numbers of a step, its precision, its device, and the origin of its batch."""
 
 from contextlib import contextmanager
 from types import SimpleNamespace

@@ -72,7 +72,7 @@ def point_to(location: str) -> Change:
 
 
 def pickled(dump: Path) -> None:
-    """What kaldiio would unpickle, and so run."""
+    """Bytes that kaldiio would unpickle, and so run."""
     (dump / "other.ark").write_bytes(b"f1-01 PKLcos\nsystem\n(S'touch unpickled'\ntR.")
     point_to("other.ark:6")(dump)
 

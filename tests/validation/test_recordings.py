@@ -1,4 +1,4 @@
-"""What is heard in the audio, and what is not."""
+"""Findings in the audio."""
 
 import struct
 

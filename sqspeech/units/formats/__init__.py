@@ -12,7 +12,7 @@ __all__ = ["FORMATS", "Contents", "Entry", "Format"]
 
 
 class Format(Protocol):
-    """How units are laid out in a folder.
+    """Layout of units in a folder.
 
     `HOLDS` says which fields of `Contents` it has a place for, and `FILES` how the files are named that it writes.
     """

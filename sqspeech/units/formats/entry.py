@@ -1,4 +1,4 @@
-"""What a format is given to write."""
+"""Input of a format's writer."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ ALL = frozenset({"deduplicated", "durations", "matrices"})
 
 @dataclass(frozen=True, kw_only=True)
 class Contents:
-    """What was asked for: units without repetition, how many steps each lasts, and matrices with a row a step."""
+    """Options of extraction: units without repetition, durations in steps, and matrices with a row a step."""
 
     deduplicated: bool = False
     durations: bool = False
