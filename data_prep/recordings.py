@@ -15,12 +15,11 @@ from sqspeech.data.data_dir import DataDir, Utterance
 from sqspeech.errors import DataError
 from sqspeech.names import distinct, shown
 from sqspeech.progress import track
+from sqspeech.segment_times import TOLERANCE
 
 SETS = ("train", "dev", "test")
 # In place of the speaker, where there is none to name.
 NOBODY = "?"
-# Seconds that a stated end may lie behind the real one: tables round their times.
-ROUNDING = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,7 +142,7 @@ def _span(recording: Recording, spk_id: str, inventory: Inventory, lost: list[st
         seconds = info.seconds
         lost += [f"{recording.name} ({info.note})"] if info.note else []
         end = seconds if recording.end is None else recording.end
-        if not recording.start < min(end, seconds) or end > seconds + ROUNDING:
+        if not recording.start < min(end, seconds) or end > seconds + TOLERANCE:
             detail = f"{recording.start} to {end} s of {seconds:.3f} s"
             inventory.skip(recording.name, spk_id, "times outside the recording", detail)
         elif not _fits_wav_scp(recording.path):

@@ -66,7 +66,7 @@ def test_parts_of_files_become_segments(wav, tmp_path):
         Recording(label="1", start=0.25, end=0.5, **common),
         Recording(label="2", start=0.5, end=1.05, **common),
         Recording(label="3", **common),
-        Recording(label="4", end=1.2, **common),
+        Recording(label="4", end=1.6, **common),
         Recording(label="5", start=1.0, **common),
     )
     inventory.sets["train"].write(tmp_path / "train")
@@ -74,7 +74,7 @@ def test_parts_of_files_become_segments(wav, tmp_path):
     assert (tmp_path / "train/wav.scp").read_text() == f"x {wav}\n"
     assert inventory.seconds == {"a-1": 0.25, "a-2": 0.5, "a-3": 1.0}
     assert [(s.reason, s.detail) for s in inventory.skipped] == [
-        ("times outside the recording", "0.0 to 1.2 s of 1.000 s"),
+        ("times outside the recording", "0.0 to 1.6 s of 1.000 s"),
         ("times outside the recording", "1.0 to 1.0 s of 1.000 s"),
     ]
 
