@@ -1,7 +1,7 @@
 # Everything runs in .venv, which is made from requirements.lock when it is missing or older than the lock.
 BIN := .venv/bin
 INSTALLED := .venv/.installed
-SHELL_FILES := .ci/run $(wildcard recipes/*.sh recipes/*/*.sh)
+SHELL_FILES := .ci/run $(wildcard benchmarks/*.sh recipes/*.sh recipes/*/*.sh)
 PYTHON_IS_NEW := -c 'import sys; sys.exit(sys.version_info < (3, 12))'
 
 .PHONY: help demo test lint lock
