@@ -47,6 +47,7 @@ def test_it_gets_through_where_the_recurrent_network_has_a_backward_pass_in_trai
         assert torch.backends.cudnn.rnn.fp32_precision == "ieee"
         return forward(gru, inputs, *state)
 
+    monkeypatch.setattr("sqspeech.conversion.enrolment.STEPS", 5)
     randint = torch.randint
     monkeypatch.setattr(torch, "randint", lambda *args, **more: (draws.append(args), randint(*args, **more))[1])
     monkeypatch.setattr(torch.nn.GRU, "forward", as_cudnn)
@@ -56,7 +57,8 @@ def test_it_gets_through_where_the_recurrent_network_has_a_backward_pass_in_trai
     assert not any(module.training for module in trained.model.modules())
 
 
-def test_nothing_but_the_new_speaker_changes(trained, experiment):
+def test_nothing_but_the_new_speaker_changes(trained, experiment, monkeypatch):
+    monkeypatch.setattr("sqspeech.conversion.enrolment.STEPS", 20)
     content = read_checkpoint(experiment.checkpoint, CPU)
     found = enroll(trained, content, speech(160.0), "me")
     assert found["speakers"] == [*content["speakers"], "me"]
