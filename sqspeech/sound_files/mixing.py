@@ -58,7 +58,7 @@ def chosen(decoder: Decoder, samples: NDArray[np.float32] | None = None) -> int 
 def mixed(samples: NDArray[np.float32], channel: int | None) -> NDArray[np.float32]:
     """Return the channel of samples (N, C), or the mean of all, shape (N,)."""
     if samples.shape[1] == 1 or channel is not None:
-        return samples[:, channel or 0]
+        return np.ascontiguousarray(samples[:, channel or 0])
     with np.errstate(all="ignore"):  # of samples that are no numbers, which are refused afterwards
         mean: NDArray[np.float32] = samples.mean(axis=1, dtype=np.float32)
     return mean

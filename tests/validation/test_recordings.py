@@ -4,6 +4,7 @@ import struct
 
 import numpy as np
 import pytest
+import soundfile
 from kaldi_faults import audio, find, noise, segments, truncated
 
 from sqspeech.validation.validate import validate
@@ -29,6 +30,13 @@ def test_a_recording_that_was_streamed_is_not_truncated(data):
     content[40:44] = struct.pack("<I", 0xFFFFFFFF)
     (data / "f1-01.wav").write_bytes(content)
     assert validate(data).findings == ()
+
+
+def test_channels_that_cancel_are_measured_as_the_one_that_is_used(data):
+    samples = noise(16000)
+    audio(np.stack([0.5 * samples, -samples], axis=1))(data)
+    soundfile.write(data / "f1-02.wav", -samples, 16000)
+    assert [f.where for f in find(validate(data), "the same audio as another utterance")] == ["f1-02"]
 
 
 @pytest.mark.parametrize("frequency", [60.0, 200.0, 3000.0])
