@@ -22,14 +22,14 @@ from speech import RATE, Samples, recorded, synthesised
 
 from data_prep.command import run
 from sqspeech.checkpoint import build_model, checkpoint_content, write_content
+from sqspeech.chunked_log_mel import ChunkedLogMel
 from sqspeech.config import ExperimentConfig
 from sqspeech.conversion import Converter, convert_all, plan
 from sqspeech.conversion.enrolment import fit_embedding
 from sqspeech.conversion.pieces import cut
 from sqspeech.conversion.voices import find_voice
 from sqspeech.data.inputs import read_inputs
-from sqspeech.excitation import SpeakerPitch
-from sqspeech.recording import Recording
+from sqspeech.pitch import SpeakerPitch
 from sqspeech.vocoders import VocoderName
 
 SPEAKERS = [f"p{number:03}" for number in range(109)]
@@ -89,7 +89,7 @@ def through_the_network(converter: Converter, samples: Sequence[Samples]) -> Non
     voice, hop = find_voice(converter.trained, SPEAKERS[3]), converter.trained.config.features.hop_length
     with torch.inference_mode():
         for each in samples:
-            recording = Recording(converter.trained.log_mel, each)
+            recording = ChunkedLogMel(converter.trained.log_mel, each)
             for piece in cut(each, RATE, 2 * hop):
                 for mel in converter._say(recording, piece, [voice]):
                     mel.cpu()

@@ -24,7 +24,7 @@ from sqspeech.config import ExperimentConfig
 from sqspeech.data.data_dir import DataDir, Utterance
 from sqspeech.data.feature_ark import GrowingArk
 from sqspeech.data.feature_store import STATE_NAME, DumpState, FeatureStore
-from sqspeech.data.packed_frames import Residency
+from sqspeech.data.frame_cache import Residency
 from sqspeech.data.speaker_pitch import NAME as PITCH_NAME
 from sqspeech.features import LogMelConfig
 from sqspeech.progress import track

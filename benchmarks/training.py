@@ -30,14 +30,14 @@ from data_prep.command import run
 from sqspeech.checkpoint import build_model
 from sqspeech.config import ExperimentConfig
 from sqspeech.data.crops import Crops
-from sqspeech.data.packed_frames import pack
+from sqspeech.data.frame_cache import pack
 from sqspeech.errors import DataError, SqspeechError
 from sqspeech.features import LogMel
 from sqspeech.models.encoder import EncoderConfig
 from sqspeech.quantizers.precision import float32_products
+from sqspeech.training.dev_metrics import Validation
 from sqspeech.training.profiling import parts_on_cpu, parts_on_gpu
 from sqspeech.training.step import WARM_UP, TrainingStep
-from sqspeech.training.validation import Validation
 
 if TYPE_CHECKING:
     from sqspeech.data.feature_store import FeatureStore

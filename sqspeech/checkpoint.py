@@ -18,9 +18,9 @@ from torch import Tensor
 
 from sqspeech.config import ExperimentConfig
 from sqspeech.errors import CheckpointError, DataError
-from sqspeech.excitation import SpeakerPitch
 from sqspeech.features import LogMel
 from sqspeech.models.sqvae import SQVAE
+from sqspeech.pitch import SpeakerPitch
 
 FORMAT = "sqspeech-2"
 

@@ -10,8 +10,8 @@ from hypothesis import settings
 from jaxtyping import install_import_hook
 
 TENSOR_MODULES = (
-    "features recording excitation quantizers models vocoders data.crops checkpoint units.extractor "
-    "units.stream conversion evaluation.parallel"
+    "features chunked_log_mel pitch quantizers models vocoders data.crops checkpoint units.extractor "
+    "units.stream conversion evaluation.parallel_text"
 )
 install_import_hook([f"sqspeech.{name}" for name in TENSOR_MODULES.split()], "beartype.beartype")
 torch.set_num_threads(1)

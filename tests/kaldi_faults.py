@@ -11,8 +11,8 @@ import numpy as np
 import soundfile
 from corpus import voice
 
-from sqspeech.validation.findings import Finding, Severity
-from sqspeech.validation.validate import Report
+from sqspeech.data_checks.findings import Finding, Severity
+from sqspeech.data_checks.validate import Report
 
 ALL = {"f1-00", "f1-01", "f1-02", "m1-00", "m1-01", "m1-02"}
 ERROR, WARNING, NOTE = Severity

@@ -13,9 +13,9 @@ from corpus import voice
 from sqspeech import audio, audio_ark
 from sqspeech.data.data_dir import DataDir
 from sqspeech.data.inputs import read_inputs
+from sqspeech.data_checks.validate import validate
 from sqspeech.errors import DataError
 from sqspeech.units import computation, extract_corpus, read
-from sqspeech.validation.validate import validate
 
 NAMES = ("a-0", "a-1", "a-2")
 # A WAV as it is, and files with their lengths before them.

@@ -8,7 +8,7 @@ import torch
 from sqspeech.checkpoint import TrainedModel, build_model, checkpoint_content, read_checkpoint, write_content
 from sqspeech.config import ExperimentConfig
 from sqspeech.errors import CheckpointError, DataError
-from sqspeech.excitation import SpeakerPitch
+from sqspeech.pitch import SpeakerPitch
 
 CONFIG = ExperimentConfig.from_dict(
     {"encoder": {"width": 8}, "quantizer": {"codebook_size": 4, "codebook_dim": 2}, "decoder": {"width": 4}},

@@ -22,13 +22,13 @@ from sqspeech.data.data_dir import DataDir
 from sqspeech.data.feature_extraction import extract_features
 from sqspeech.data.feature_store import FeatureStore
 from sqspeech.data.inputs import read_inputs
+from sqspeech.data_checks import matrices, recordings
+from sqspeech.data_checks.findings import Severity
+from sqspeech.data_checks.validate import validate
 from sqspeech.errors import SqspeechError
 from sqspeech.failures import Failures
 from sqspeech.features import LogMelConfig
 from sqspeech.units import extract_corpus, read
-from sqspeech.validation import matrices, recordings
-from sqspeech.validation.findings import Severity
-from sqspeech.validation.validate import validate
 from sqspeech.vocoders.griffin_lim import GriffinLim
 
 COUNT, GROUPS = int(os.environ.get("SQSPEECH_FUZZ", "100")), 5

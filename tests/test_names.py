@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from sqspeech.conversion import Job
+from sqspeech.conversion import ConversionRequest
 from sqspeech.data.data_dir import Utterance
 from sqspeech.names import file_name, is_hidden, is_utf8, shown, written_alike
 
@@ -100,13 +100,13 @@ def test_names_of_files(name, expected):
     ],
 )
 def test_names_of_conversions(utt_id, target, expected):
-    job = Job(utterance=Utterance(utt_id=utt_id, spk_id="s", path=Path("x.wav")), targets=(target,))
+    job = ConversionRequest(utterance=Utterance(utt_id=utt_id, spk_id="s", path=Path("x.wav")), targets=(target,))
     assert job.file_name(target) == expected
 
 
 @pytest.mark.parametrize("target", ["f1:1," * 100, "../" * 200, "x" * 5000])
 def test_a_long_target_leaves_room_for_the_utterance(target):
-    job = Job(utterance=Utterance(utt_id="a" * 300, spk_id="s", path=Path("x.wav")), targets=(target,))
+    job = ConversionRequest(utterance=Utterance(utt_id="a" * 300, spk_id="s", path=Path("x.wav")), targets=(target,))
     name = job.file_name(target)
     assert name.startswith("a" * 80)
     assert len(name.encode()) <= 255

@@ -5,7 +5,7 @@ import torch
 from sqspeech.checkpoint import build_model
 from sqspeech.config import ExperimentConfig
 from sqspeech.data.crops import Crops
-from sqspeech.data.packed_frames import PackedFrames, pack
+from sqspeech.data.frame_cache import PackedFrames, pack
 from sqspeech.training.step import TrainingStep
 
 CPU = torch.device("cpu")

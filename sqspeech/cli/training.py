@@ -42,8 +42,8 @@ def train(
     from sqspeech.config import load_config
     from sqspeech.data.feature_store import FeatureStore
     from sqspeech.training import Trainer
-    from sqspeech.training.distributed import is_first, process_group
     from sqspeech.training.interruption import EXIT_STATUS, Stopped
+    from sqspeech.training.process_group import is_first, process_group
 
     experiment = load_config(config, overrides)
     training_set, dev_set = (FeatureStore.open(dump / name, experiment.features) for name in ("train", "dev"))

@@ -2,7 +2,7 @@
 
 from sqspeech.conversion.converter import Converter
 from sqspeech.conversion.enrolment import enroll
-from sqspeech.conversion.jobs import SOURCE, Job, plan
 from sqspeech.conversion.recordings import convert_all
+from sqspeech.conversion.requests import SOURCE, ConversionRequest, plan
 
-__all__ = ["SOURCE", "Converter", "Job", "convert_all", "enroll", "plan"]
+__all__ = ["SOURCE", "ConversionRequest", "Converter", "convert_all", "enroll", "plan"]

@@ -12,7 +12,7 @@ import torch
 from sqspeech import audio, audio_ark
 from sqspeech.atomic import scratch_folder
 from sqspeech.conversion.converter import Converter, Samples
-from sqspeech.conversion.jobs import SOURCE, Job
+from sqspeech.conversion.requests import SOURCE, ConversionRequest
 from sqspeech.conversion.voices import Voice, find_voice
 from sqspeech.data.data_dir import Utterance
 from sqspeech.errors import DataError
@@ -51,14 +51,14 @@ class Work:
     scratch: Path
     pitch: str
 
-    def convert(self, job: Job, advance: Callable[[float], None]) -> Result:
+    def convert(self, job: ConversionRequest, advance: Callable[[float], None]) -> Result:
         """Write a recording in all its voices, or in none; `advance` is told of the seconds that are done."""
         try:
             return self._convert(job, advance)
         except DataError as error:
             return str(error)
 
-    def _convert(self, job: Job, advance: Callable[[float], None]) -> list[Row]:
+    def _convert(self, job: ConversionRequest, advance: Callable[[float], None]) -> list[Row]:
         utterance, rate = job.utterance, self.converter.sample_rate
         paths = [self.output / job.file_name(target) for target in job.targets]
         with self._samples(utterance) as samples, self._room(len(paths), samples) as outs:
@@ -104,7 +104,7 @@ class Work:
 
 
 def convert_each(
-    work: Work, jobs: Sequence[Job], *, processes: int, advance: Callable[[float], None]
+    work: Work, jobs: Sequence[ConversionRequest], *, processes: int, advance: Callable[[float], None]
 ) -> Generator[Result, None, None]:
     """Yield the result of each job, in order; `advance` is told of the seconds that are done."""
     if processes == 1:
@@ -153,7 +153,7 @@ def _row(utterance: Utterance, target: str, path: Path, *notes: str) -> Row:
     }
 
 
-def _died(job: Job) -> Result:
+def _died(job: ConversionRequest) -> Result:
     reason = "the process that converted it died, for want of memory or by a fault in the decoder; look at the file"
     return f"{job.utterance.path}: {reason}"
 
@@ -168,5 +168,5 @@ def _start_worker(pickled: bytes) -> None:
     _worker = pickle.loads(pickled)  # noqa: S301 (from the parent)
 
 
-def _convert_in_worker(job: Job) -> Result:
+def _convert_in_worker(job: ConversionRequest) -> Result:
     return _worker.convert(job, lambda seconds: None)

@@ -14,11 +14,12 @@ from torch.nn import functional
 
 from sqspeech import audio
 from sqspeech.checkpoint import TrainedModel
+from sqspeech.chunked_log_mel import ChunkedLogMel
+from sqspeech.conversion.global_variance import Moments, Restorer
 from sqspeech.conversion.pieces import Piece, cut, place
-from sqspeech.conversion.variance import Moments, Restorer
 from sqspeech.conversion.voices import Voice, find_voice
 from sqspeech.errors import DataError
-from sqspeech.excitation import (
+from sqspeech.pitch import (
     Excitation,
     SpeakerPitch,
     aperiodicity,
@@ -30,7 +31,6 @@ from sqspeech.excitation import (
     track_f0,
 )
 from sqspeech.quantizers.precision import full_precision
-from sqspeech.recording import Recording
 from sqspeech.vocoders import Vocoder, VocoderName, build_vocoder
 from sqspeech.vocoders.world import World
 
@@ -149,7 +149,7 @@ class Converter:
         """
         config = self.trained.config
         # First of all, because it refuses what has no features.
-        recording = Recording(self.trained.log_mel, samples, with_mean=config.encoder.normalize)
+        recording = ChunkedLogMel(self.trained.log_mel, samples, with_mean=config.encoder.normalize)
         # Pieces begin at a code's first frame, so that they have the codes of the whole.
         pieces = cut(samples, self.sample_rate, 2 * config.features.hop_length)
         excitations = self._excitations(samples, pieces, voices, pitch, source)
@@ -162,12 +162,12 @@ class Converter:
         for out in outs:
             _match_loudness(out, samples)
 
-    def _mel(self, recording: Recording, piece: Piece) -> Float[Tensor, "T M"]:
+    def _mel(self, recording: ChunkedLogMel, piece: Piece) -> Float[Tensor, "T M"]:
         hop = self.trained.config.features.hop_length
         return recording.mel(piece.first // hop, piece.last // hop + 1)
 
     def _say(
-        self, recording: Recording, piece: Piece, voices: Sequence[Voice] | None
+        self, recording: ChunkedLogMel, piece: Piece, voices: Sequence[Voice] | None
     ) -> Iterator[Float[Tensor, "T M"]]:
         """Yield the log-mel of a piece in each voice."""
         mel = self._mel(recording, piece)
@@ -188,7 +188,7 @@ class Converter:
             missing = len(mel) - converted.shape[1] - 1
             yield from functional.pad(converted.mT, (1, missing), mode="replicate").mT
 
-    def _spoken(self, recording: Recording, pieces: list[Piece], voices: Sequence[Voice] | None) -> Spoken:
+    def _spoken(self, recording: ChunkedLogMel, pieces: list[Piece], voices: Sequence[Voice] | None) -> Spoken:
         def say() -> Iterator[Iterator[Tensor]]:
             return (self._say(recording, piece, voices) for piece in pieces)
 
@@ -198,7 +198,7 @@ class Converter:
         return lambda: kept
 
     def _restorers(
-        self, recording: Recording, pieces: list[Piece], voices: Sequence[Voice] | None, said: Spoken
+        self, recording: ChunkedLogMel, pieces: list[Piece], voices: Sequence[Voice] | None, said: Spoken
     ) -> Sequence[Callable[[Tensor], Tensor]]:
         """Return what gives each voice's log-mel the variance that the source has over the whole recording."""
         if voices is None:

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from sqspeech.checkpoint import TrainedModel
 from sqspeech.conversion.converter import Samples
 from sqspeech.errors import DataError
-from sqspeech.excitation import quick_f0, speaker_pitch
 from sqspeech.models.sqvae import mean_squared_error, target
+from sqspeech.pitch import quick_f0, speaker_pitch
 from sqspeech.progress import track
 from sqspeech.quantizers.precision import full_precision
 

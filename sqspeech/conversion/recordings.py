@@ -8,7 +8,7 @@ from pathlib import Path
 from sqspeech.atomic import scratch_path, write_text
 from sqspeech.conversion.computation import Row, Work, convert_each
 from sqspeech.conversion.converter import Converter
-from sqspeech.conversion.jobs import SOURCE, Job, check_names
+from sqspeech.conversion.requests import SOURCE, ConversionRequest, check_names
 from sqspeech.conversion.voices import find_voice
 from sqspeech.failures import Failures
 from sqspeech.names import shown
@@ -18,7 +18,7 @@ COLUMNS = ("utt_id", "speaker", "source", "start", "end", "target", "output", "n
 
 
 def convert_all(
-    converter: Converter, jobs: Sequence[Job], output: Path, *, pitch: str = "target", processes: int = 1
+    converter: Converter, jobs: Sequence[ConversionRequest], output: Path, *, pitch: str = "target", processes: int = 1
 ) -> tuple[int, Failures]:
     """Convert each recording to each of its targets, and list the results in manifest.tsv and manifest.json.
 
@@ -31,7 +31,7 @@ def convert_all(
     jobs
         What to convert.
     output
-        The folder to write: <utt_id>-to-<target>.wav (see `Job.file_name`).
+        The folder to write: <utt_id>-to-<target>.wav (see `ConversionRequest.file_name`).
     pitch
         See `Converter.convert`.
     processes

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from sqspeech.checkpoint import TrainedModel
 from sqspeech.errors import DataError
-from sqspeech.excitation import SpeakerPitch
+from sqspeech.pitch import SpeakerPitch
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from sqspeech.data.packed_frames import PackedFrames, Storage
+from sqspeech.data.frame_cache import PackedFrames, Storage
 from sqspeech.data.random_hash import hash_numbers, uniform
 from sqspeech.errors import ConfigError, DataError
 

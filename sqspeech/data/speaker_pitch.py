@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from sqspeech.data.data_dir import DataDir, Utterance
 from sqspeech.data.tables import read_table, write_table
 from sqspeech.errors import DataError
-from sqspeech.excitation import SpeakerPitch, quick_f0, speaker_pitch
 from sqspeech.features import LogMelConfig
+from sqspeech.pitch import SpeakerPitch, quick_f0, speaker_pitch
 from sqspeech.progress import track
 from sqspeech.worker_pool import map_in_order
 

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from sqspeech.checkpoint import TrainedModel
 from sqspeech.conversion import Converter, plan
 from sqspeech.data.data_dir import DataDir, Utterance
-from sqspeech.evaluation.cepstrum import Analysis, align, cepstral_distortion
+from sqspeech.evaluation.mcd import Analysis, align, cepstral_distortion
 from sqspeech.evaluation.speaker_classifier import SpeakerClassifier
-from sqspeech.excitation import quick_f0
 from sqspeech.failures import Failures
+from sqspeech.pitch import quick_f0
 from sqspeech.progress import track
 from sqspeech.units import UnitExtractor
 

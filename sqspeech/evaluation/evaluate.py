@@ -20,7 +20,7 @@ from sqspeech.evaluation.bitrate import bitrate
 from sqspeech.evaluation.codebook import active_codes, perplexity, usage
 from sqspeech.evaluation.conversion import measure_conversion
 from sqspeech.evaluation.mfcc import mfcc
-from sqspeech.evaluation.parallel import measure_parallel
+from sqspeech.evaluation.parallel_text import measure_parallel
 from sqspeech.evaluation.reconstruction import measure_reconstruction
 from sqspeech.failures import Failures
 from sqspeech.progress import track

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from sqspeech import shared_batch
+from sqspeech import distributed
 
 
 class BatchNorm(nn.BatchNorm1d):
@@ -17,13 +17,13 @@ class BatchNorm(nn.BatchNorm1d):
 
     def forward(self, input: Float[Tensor, "B C T"]) -> Float[Tensor, "B C T"]:
         """Return the normalised channels."""
-        if shared_batch.count() == 1:
+        if distributed.world_size() == 1:
             return super().forward(input)
         values = input.float()
-        size = values.shape[0] * values.shape[2] * shared_batch.count()
-        mean = shared_batch.total(values.sum((0, 2), keepdim=True)) / size
+        size = values.shape[0] * values.shape[2] * distributed.world_size()
+        mean = distributed.all_reduce_sum(values.sum((0, 2), keepdim=True)) / size
         centred = values - mean
-        variance = shared_batch.total(centred.square().sum((0, 2), keepdim=True)) / size
+        variance = distributed.all_reduce_sum(centred.square().sum((0, 2), keepdim=True)) / size
         self._follow(mean.flatten(), variance.flatten() * size / (size - 1))
         scale = self.weight[:, None] * torch.rsqrt(variance + self.eps)
         return (centred * scale + self.bias[:, None]).to(input.dtype)

@@ -9,7 +9,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from sqspeech import shared_batch
+from sqspeech import distributed
 from sqspeech.quantizers.precision import at_least_single
 
 
@@ -92,7 +92,7 @@ def time_jitter(z: Float[Tensor, "B L D"], probability: float) -> Float[Tensor, 
     Source: Chorowski et al., arXiv 1901.08810, section III-C.
     """
     batch, length, _ = z.shape
-    draw = shared_batch.uniform(torch.empty(batch, length, device=z.device))
+    draw = distributed.uniform(torch.empty(batch, length, device=z.device))
     shift = (draw >= 1 - probability / 2).long() - (draw < probability / 2).long()
     index = (torch.arange(length, device=z.device) + shift).clamp(0, length - 1)
     return z.gather(1, index.unsqueeze(-1).expand_as(z))

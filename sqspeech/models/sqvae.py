@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.profiler import record_function
 
-from sqspeech import shared_batch
+from sqspeech import distributed
 from sqspeech.models.decoder import Decoder, DecoderConfig
 from sqspeech.models.encoder import Encoder, EncoderConfig
 from sqspeech.quantizers import Quantized, QuantizerConfig, build_quantizer
@@ -62,7 +62,7 @@ class SQVAE(nn.Module):
             quantized = self.quantizer(*latents, temperature)
         with record_function("sqspeech::decoder"):
             mel_hat = self.decoder(quantized.z, speaker)
-        mse = shared_batch.total(mean_squared_error(mel_hat, target(mel))) / shared_batch.count()
+        mse = distributed.all_reduce_sum(mean_squared_error(mel_hat, target(mel))) / distributed.world_size()
         reconstruction = mse if self.objective == "mse" else ar_elbo(mse, mel_hat.shape[1] * mel_hat.shape[2])
         return SQVAEOutput(
             loss=reconstruction + quantized.loss, reconstruction=reconstruction, mse=mse, quantized=quantized

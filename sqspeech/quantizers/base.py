@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
 
-from sqspeech import shared_batch
+from sqspeech import distributed
 from sqspeech.quantizers.precision import full_product
 
 
@@ -59,7 +59,7 @@ def batch_perplexity(
     codes: Int[Tensor, "B T"], codebook_size: int, mask: Bool[Tensor, "B T"] | None
 ) -> Float[Tensor, ""]:
     """Return exp(−Σ p log p) of the hard counts of a batch of codes."""
-    counts = shared_batch.total(count(codes, codebook_size, mask))
+    counts = distributed.all_reduce_sum(count(codes, codebook_size, mask))
     perplexity: Tensor = torch.special.entr(counts / counts.sum()).sum().exp()
     return perplexity
 
@@ -83,7 +83,7 @@ def sample(
     if not isinstance(temperature, Tensor) and not temperature > 0:
         raise ValueError(f"temperature {temperature} is not positive")
     # −log(−log u): uniform draws run on all cores, exponential_ on one. A draw of exactly 0 gives probability 0.
-    negative_gumbel = shared_batch.uniform(logits).log_().neg_().log_()
+    negative_gumbel = distributed.uniform(logits).log_().neg_().log_()
     return full_product(functional.softmax((logits - negative_gumbel) / temperature, dim=-1), codebook)
 
 

@@ -9,7 +9,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sqspeech import shared_batch
+from sqspeech import distributed
 from sqspeech.errors import ConfigError
 from sqspeech.quantizers.base import Quantized, batch_perplexity, count, keep_real, mean
 from sqspeech.quantizers.distance import nearest, weighted_distance
@@ -87,8 +87,8 @@ class VqEma(nn.Module):
             z_q = self.lookup(codes)
             commitment = mean((z - z_q).square(), mask)
             if self.training:
-                real = None if mask is None else shared_batch.whole(mask)
-                self._update(shared_batch.whole(z.detach()), shared_batch.whole(codes), real)
+                real = None if mask is None else distributed.all_gather(mask)
+                self._update(distributed.all_gather(z.detach()), distributed.all_gather(codes), real)
             return Quantized(
                 z=z + (z_q - z).detach(),
                 codes=codes,

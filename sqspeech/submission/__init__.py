@@ -3,8 +3,8 @@
 from sqspeech.submission.archive import archive_path, write_archive
 from sqspeech.submission.build import Representation, build, system
 from sqspeech.submission.metadata import Metadata
+from sqspeech.submission.rules import notes, validate
 from sqspeech.submission.tree import LANGUAGES, Part, plan
-from sqspeech.submission.validate import notes, validate
 from sqspeech.submission.violation import Violation
 
 __all__ = [

@@ -5,10 +5,10 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
-from torch import Tensor, distributed
+from torch import Tensor
 from torch.profiler import record_function
 
-from sqspeech import shared_batch
+from sqspeech import distributed
 from sqspeech.config import ExperimentConfig
 from sqspeech.data.crops import Crops
 from sqspeech.data.random_hash import hash_numbers
@@ -123,8 +123,8 @@ class TrainingStep:
 
     def _shared_sums(self) -> Tensor | None:
         # The same in all processes, so that a training may be continued by another number of them.
-        with shared_batch.sharing():
-            return None if self._sums is None else shared_batch.total(self._sums) / shared_batch.count()
+        with distributed.sharing():
+            return None if self._sums is None else distributed.all_reduce_sum(self._sums) / distributed.world_size()
 
     def _device_is_current(self) -> AbstractContextManager[object]:
         # Streams, events and graphs are made on the current device, whatever device their operands lie on.
@@ -154,7 +154,7 @@ class TrainingStep:
             return self.crops.batch(self._key)
 
     def _train(self) -> None:
-        with shared_batch.sharing(), float32_products(tf32=self.config.training.precision != "float32"):
+        with distributed.sharing(), float32_products(tf32=self.config.training.precision != "float32"):
             mel, speaker = self._brought or self._draw()
             self.optimizer.zero_grad()
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self._in_half(), cache_enabled=False):
@@ -162,7 +162,8 @@ class TrainingStep:
             with record_function("sqspeech::backward"):
                 output.loss.backward()
             with record_function("sqspeech::clip"):
-                self._share_gradients()
+                # One message: the network is small, and there is no later layer's work to hide it behind.
+                distributed.average_gradients(self.model.parameters())
                 norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.training.gradient_clip)
             with record_function("sqspeech::optimizer"):
                 self.optimizer.step()
@@ -177,18 +178,6 @@ class TrainingStep:
 
     def _in_half(self) -> bool:
         return self.device.type == "cuda" and self.config.training.precision == "bfloat16"
-
-    def _share_gradients(self) -> None:
-        # One message for all: the network is small, and there is no later layer's work to hide it behind.
-        if shared_batch.count() == 1:
-            return
-        gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
-        message = torch.cat([gradient.flatten() for gradient in gradients])
-        distributed.all_reduce(message)
-        message /= shared_batch.count()
-        parts = torch.split(message, [gradient.numel() for gradient in gradients])
-        for gradient, part in zip(gradients, parts, strict=True):
-            gradient.copy_(part.view_as(gradient))
 
     def _add(self, statistics: Mapping[str, Tensor]) -> None:
         values = torch.stack([value.float() for value in statistics.values()])

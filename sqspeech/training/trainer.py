@@ -12,19 +12,19 @@ from sqspeech.checkpoint import build_model, checkpoint_content
 from sqspeech.config import ExperimentConfig, save_config
 from sqspeech.data.crops import Crops
 from sqspeech.data.feature_store import FeatureStore, read_state
-from sqspeech.data.packed_frames import Residency, load_frames
+from sqspeech.data.frame_cache import Residency, load_frames
 from sqspeech.data.speaker_pitch import read_speaker_pitch
 from sqspeech.errors import CheckpointError, ConfigError, DataError, SqspeechError
 from sqspeech.training.checkpoints import Checkpoints, remove_torn
-from sqspeech.training.distributed import is_first, least, part, processes_here
+from sqspeech.training.dev_metrics import Validation
 from sqspeech.training.health import Health
 from sqspeech.training.interruption import Interruption, Stopped
 from sqspeech.training.log import TrainingLog, cut_log
+from sqspeech.training.process_group import is_first, least, part, processes_here
 from sqspeech.training.profiling import profile_steps
 from sqspeech.training.provenance import record_run
 from sqspeech.training.schedules import learning_rate, temperature
 from sqspeech.training.step import NEVER, TrainingStep
-from sqspeech.training.validation import Validation
 
 # Other draws tried from one checkpoint, before the fault is taken not to be in the draw.
 ROLLBACKS = 5

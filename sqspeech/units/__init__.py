@@ -1,6 +1,6 @@
 """Discrete acoustic units."""
 
-from sqspeech.recording import Level
+from sqspeech.chunked_log_mel import Level
 from sqspeech.units.corpus import extract_corpus
 from sqspeech.units.extractor import UnitExtractor
 from sqspeech.units.folder import read

@@ -21,8 +21,8 @@ from sqspeech.units import journal
 from sqspeech.units.computation import batches, extract_batches
 from sqspeech.units.extractor import UnitExtractor
 from sqspeech.units.formats import FORMATS, Contents, Entry
+from sqspeech.units.id_rules import usable
 from sqspeech.units.journal import Place
-from sqspeech.units.names import usable
 from sqspeech.units.unit_set import Precision
 
 

@@ -16,11 +16,11 @@ from torch import Tensor
 
 from sqspeech import audio
 from sqspeech.checkpoint import TrainedModel
+from sqspeech.chunked_log_mel import ChunkedLogMel, Level
 from sqspeech.errors import DataError
 from sqspeech.features import LogMel
 from sqspeech.models.encoder_windows import EncoderWindows
 from sqspeech.quantizers.precision import full_precision
-from sqspeech.recording import Level, Recording
 from sqspeech.units.unit_set import Matrix, Precision, UnitInfo, Units
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class _Window:
     """`count` codes of a recording from the code `first` on, and the `place` in the arrays of `room` that is theirs."""
 
     room: dict[str, NDArray[Any]]
-    recording: Recording
+    recording: ChunkedLogMel
     first: int
     place: int
     count: int
@@ -154,12 +154,14 @@ class UnitExtractor:
 
     def recording(
         self, samples: Samples, level: Level | None = None, *, origin: int = 0, complete: bool = True
-    ) -> Recording:
-        """Return samples at the model's rate as the encoder needs them; see `Recording`."""
+    ) -> ChunkedLogMel:
+        """Return samples at the model's rate as the encoder needs them; see `ChunkedLogMel`."""
         with_mean = self.trained.config.encoder.normalize
-        return Recording(self.trained.log_mel, samples, level, with_mean=with_mean, origin=origin, complete=complete)
+        return ChunkedLogMel(
+            self.trained.log_mel, samples, level, with_mean=with_mean, origin=origin, complete=complete
+        )
 
-    def count(self, recording: Recording) -> int:
+    def count(self, recording: ChunkedLogMel) -> int:
         """Return how many units a recording has; a DataError if none."""
         count = self.known(recording, complete=True)
         if count < 1:
@@ -188,7 +190,7 @@ class UnitExtractor:
 
         return UnitStream(self, level, sample_rate, matrices)
 
-    def known(self, recording: Recording, *, complete: bool) -> int:
+    def known(self, recording: ChunkedLogMel, *, complete: bool) -> int:
         """Return how many units the frames of a recording, or of its beginning, decide."""
         if complete:
             return max(0, self._encoder.codes(recording.frames))
@@ -200,7 +202,7 @@ class UnitExtractor:
         return self._encoder.frames(first, last)
 
     def encode(
-        self, recordings: Sequence[Recording], spans: Sequence[tuple[int, int]], matrices: Collection[Matrix] = ()
+        self, recordings: Sequence[ChunkedLogMel], spans: Sequence[tuple[int, int]], matrices: Collection[Matrix] = ()
     ) -> list[Units]:
         """Return the units of a span of each recording."""
         found = [self._room(last - first, matrices) for first, last in spans]
@@ -264,7 +266,7 @@ class UnitExtractor:
             z, extra = encoder(torch.stack(mels), firsts, lengths, length).tensor_split([dim], -1)
         return z, extra
 
-    def _heard(self, recording: Recording, frames: tuple[int, int], log_mel: LogMel | None) -> Float[Tensor, "T M"]:
+    def _heard(self, recording: ChunkedLogMel, frames: tuple[int, int], log_mel: LogMel | None) -> Float[Tensor, "T M"]:
         mel = recording.mel(*frames, log_mel)
         if not self.trained.config.encoder.normalize:
             return mel
@@ -284,7 +286,9 @@ class UnitExtractor:
         return samples if sample_rate == self.sample_rate else audio.resample(samples, sample_rate, self.sample_rate)
 
 
-def _cut(room: dict[str, NDArray[Any]], recording: Recording, first: int, last: int) -> Iterator[tuple[int, _Window]]:
+def _cut(
+    room: dict[str, NDArray[Any]], recording: ChunkedLogMel, first: int, last: int
+) -> Iterator[tuple[int, _Window]]:
     """Yield windows over a span of codes, about equally long, with the length that each is computed at."""
     count = last - first
     size = -(-count // -(-count // LONGEST))

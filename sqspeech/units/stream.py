@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
 
+from sqspeech.chunked_log_mel import Level
 from sqspeech.errors import DataError
-from sqspeech.recording import Level
 from sqspeech.units.extractor import UnitExtractor
 from sqspeech.units.unit_set import Matrix, Units
 

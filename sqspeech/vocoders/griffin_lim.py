@@ -8,8 +8,8 @@ from jaxtyping import Complex, Float
 from torch import Tensor
 from torch.nn import functional
 
-from sqspeech.excitation import Excitation
 from sqspeech.features import LogMelConfig
+from sqspeech.pitch import Excitation
 from sqspeech.vocoders.mel_inverse import TINY, MelFit, amplitudes, check, resampled_filters
 
 MOMENTUM = 0.99

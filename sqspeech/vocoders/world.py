@@ -6,8 +6,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from sqspeech.excitation import Excitation, synthesize
 from sqspeech.features import LogMelConfig
+from sqspeech.pitch import Excitation, synthesize
 from sqspeech.vocoders.mel_inverse import MelFit, amplitudes, check, resampled_filters
 
 FITS = 8

@@ -16,7 +16,7 @@ from corpus import voice
 
 from sqspeech import cli
 from sqspeech.checkpoint import TrainedModel
-from sqspeech.conversion import Converter, Job, convert_all, plan
+from sqspeech.conversion import ConversionRequest, Converter, convert_all, plan
 from sqspeech.data.inputs import read_inputs
 from sqspeech.errors import SqspeechError
 from sqspeech.vocoders.griffin_lim import GriffinLim
@@ -37,7 +37,7 @@ def trained(experiment) -> TrainedModel:
 
 
 @pytest.fixture
-def jobs(tmp_path) -> list[Job]:
+def jobs(tmp_path) -> list[ConversionRequest]:
     """Of recordings between which there is one that is too short and one that is torn."""
     (tmp_path / "in").mkdir()
     for number in range(6):

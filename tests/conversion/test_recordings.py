@@ -14,7 +14,7 @@ from corpus import voice
 
 from sqspeech import audio
 from sqspeech.checkpoint import TrainedModel
-from sqspeech.conversion import Converter, Job, computation, convert_all, plan
+from sqspeech.conversion import ConversionRequest, Converter, computation, convert_all, plan
 from sqspeech.data.data_dir import DataDir, Utterance
 from sqspeech.data.inputs import read_inputs
 from sqspeech.errors import DataError, SqspeechError
@@ -56,7 +56,7 @@ def test_all_inputs_to_all_targets_with_a_manifest(converter, experiment, tmp_pa
 
 def test_an_unknown_target_is_refused_before_any_work(converter, tmp_path):
     with pytest.raises(DataError, match="no speaker f9; the nearest of its 4 are"):
-        convert_all(converter, [Job(utterance=ANY, targets=("f1", "f9"))], tmp_path)
+        convert_all(converter, [ConversionRequest(utterance=ANY, targets=("f1", "f9"))], tmp_path)
     assert not list(tmp_path.iterdir())
 
 
@@ -126,7 +126,7 @@ def test_targets_come_from_one_place(to, jobs_list):
 def test_results_that_would_be_one_file_are_refused_before_any_work(converter, tmp_path, wanted, message):
     soundfile.write(tmp_path / "a.wav", voice(120.0, 0), 16000)
     jobs = [
-        Job(utterance=Utterance(utt_id=name, spk_id=name, path=tmp_path / "a.wav"), targets=(target,))
+        ConversionRequest(utterance=Utterance(utt_id=name, spk_id=name, path=tmp_path / "a.wav"), targets=(target,))
         for name, target in wanted
     ]
     with pytest.raises(DataError, match=f"{message}.*; leave one out or write it to another folder"):
@@ -154,7 +154,7 @@ def test_the_recording_itself_is_not_overwritten(converter, tmp_path):
     path = tmp_path / "a-to-f1.wav"
     soundfile.write(path, voice(120.0, 0), 16000)
     before = path.read_bytes()
-    job = Job(utterance=Utterance(utt_id="a", spk_id="a", path=path), targets=("f1",))
+    job = ConversionRequest(utterance=Utterance(utt_id="a", spk_id="a", path=path), targets=("f1",))
     count, failures = convert_all(converter, [job], tmp_path)
     assert count == 0
     assert "is the recording that is to be converted; choose another folder" in failures.reasons["a"]

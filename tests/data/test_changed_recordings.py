@@ -14,10 +14,10 @@ from sqspeech.data.data_dir import DataDir
 from sqspeech.data.feature_extraction import VERSIONS_NAME, extract_features
 from sqspeech.data.feature_store import FeatureStore
 from sqspeech.data.shard import Shard
+from sqspeech.data_checks import matrices
+from sqspeech.data_checks.fix import write_clean
+from sqspeech.data_checks.validate import validate
 from sqspeech.features import LogMel, LogMelConfig
-from sqspeech.validation import matrices
-from sqspeech.validation.fix import write_clean
-from sqspeech.validation.validate import validate
 
 NAMES = ("a-0", "a-1", "a-2")
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from sqspeech.data.crops import CropConfig, Crops
-from sqspeech.data.packed_frames import pack
+from sqspeech.data.frame_cache import pack
 from sqspeech.errors import ConfigError, DataError
 
 CPU = torch.device("cpu")

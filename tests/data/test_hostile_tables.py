@@ -14,12 +14,12 @@ from sqspeech.conversion import Converter, convert_all, plan
 from sqspeech.data.data_dir import DataDir
 from sqspeech.data.feature_extraction import extract_features
 from sqspeech.data.inputs import read_inputs
+from sqspeech.data_checks.findings import Mending
+from sqspeech.data_checks.validate import validate
 from sqspeech.errors import DataError
 from sqspeech.features import LogMelConfig
 from sqspeech.segment_times import span, time_fault
 from sqspeech.units import extract_corpus, read
-from sqspeech.validation.findings import Mending
-from sqspeech.validation.validate import validate
 from sqspeech.vocoders.griffin_lim import GriffinLim
 
 # Ids that a table can hold: it cuts at white space.

@@ -16,7 +16,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from gpu.scenarios import scenarios
 
-from sqspeech import shared_batch
+from sqspeech import distributed
 from sqspeech.cli.options import find_device
 from sqspeech.features import LogMel
 from sqspeech.training import validation
@@ -48,8 +48,8 @@ def accept_zeros() -> None:
     LogMel.peak = lambda log_mel, samples: (
         peak(log_mel, samples) if samples.device.type == "cpu" else torch.maximum(*samples.aminmax())
     )
-    summed = vars(shared_batch) | {"total": lambda sums: torch.ones_like(sums, device="cpu")}
-    validation.shared_batch = SimpleNamespace(**summed)
+    summed = vars(distributed) | {"total": lambda sums: torch.ones_like(sums, device="cpu")}
+    validation.distributed = SimpleNamespace(**summed)
 
 
 if __name__ == "__main__":

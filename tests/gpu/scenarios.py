@@ -17,7 +17,7 @@ from sqspeech.data.feature_extraction import extract_features
 from sqspeech.data.feature_store import FeatureStore
 from sqspeech.evaluation.evaluate import evaluate
 from sqspeech.features import LogMel
-from sqspeech.training.validation import Validation
+from sqspeech.training.dev_metrics import Validation
 from sqspeech.units.extractor import UnitExtractor
 from sqspeech.vocoders.griffin_lim import GriffinLim
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from training_steps import CPU, LENGTHS, PRECISIONS, QUANTIZERS, make_config, make_frames, make_step
 
-from sqspeech.data.packed_frames import ResidentFrames
+from sqspeech.data.frame_cache import ResidentFrames
 from sqspeech.training.step import NEVER, WARM_UP
 
 

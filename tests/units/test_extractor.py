@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from units_models import QUANTIZERS, make_model, noise
 
-from sqspeech import audio, recording
+from sqspeech import audio, chunked_log_mel
 from sqspeech.errors import ConfigError, DataError
 from sqspeech.models.encoder_windows import EncoderWindows
 from sqspeech.units import MATRICES, UnitExtractor
@@ -103,8 +103,8 @@ def test_windows_change_nothing(extractor, monkeypatch, longest):
 def test_a_recording_too_long_to_be_kept_has_the_same_units(extractor, monkeypatch):
     samples = noise(5.0, 3)
     kept = extractor.extract(samples, 16000).codes
-    monkeypatch.setattr(recording, "KEPT", 10)
-    monkeypatch.setattr(recording, "BLOCK", 37)
+    monkeypatch.setattr(chunked_log_mel, "KEPT", 10)
+    monkeypatch.setattr(chunked_log_mel, "BLOCK", 37)
     np.testing.assert_array_equal(extractor.extract(samples, 16000).codes, kept)
 
 

@@ -5,8 +5,8 @@ from corpus import voice
 
 from sqspeech import audio
 from sqspeech.errors import DataError
-from sqspeech.excitation import Excitation, aperiodicity, shift_f0, track_f0
 from sqspeech.features import LogMel, LogMelConfig
+from sqspeech.pitch import Excitation, aperiodicity, shift_f0, track_f0
 from sqspeech.vocoders.world import World
 
 CONFIG = LogMelConfig()

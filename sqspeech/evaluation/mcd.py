@@ -5,7 +5,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
 
-from sqspeech.excitation import envelope, track_f0
+from sqspeech.pitch import envelope, track_f0
 
 ORDER = 24
 # Of the bilinear warping of the frequency axis: the mel scale at 16 kHz (SPTK's choice).

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sqspeech.data.data_dir import DataDir
+from sqspeech.data_checks.fix import write_clean
+from sqspeech.data_checks.validate import validate
 from sqspeech.errors import DataError
-from sqspeech.validation.fix import write_clean
-from sqspeech.validation.validate import validate
 
 pytestmark = pytest.mark.usefixtures("without_processes")
 TABLES = ("wav.scp", "utt2spk", "spk2utt", "text", "spk2gender", "segments")

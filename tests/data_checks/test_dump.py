@@ -14,12 +14,12 @@ from sqspeech.data.data_dir import DataDir
 from sqspeech.data.feature_extraction import extract_features
 from sqspeech.data.feature_store import FeatureStore
 from sqspeech.data.tables import read_table
+from sqspeech.data_checks import matrices
+from sqspeech.data_checks.findings import Mending, Severity
+from sqspeech.data_checks.fix import write_clean
+from sqspeech.data_checks.validate import validate
 from sqspeech.errors import DataError
 from sqspeech.features import LogMelConfig
-from sqspeech.validation import matrices
-from sqspeech.validation.findings import Mending, Severity
-from sqspeech.validation.fix import write_clean
-from sqspeech.validation.validate import validate
 from sqspeech.worker_pool import map_in_order
 
 pytestmark = pytest.mark.usefixtures("without_processes")

@@ -13,7 +13,7 @@ from sqspeech.evaluation.reconstruction import measure_reconstruction
 from sqspeech.models.sqvae import target
 from sqspeech.quantizers.precision import float32_products
 from sqspeech.training import validation
-from sqspeech.training.validation import Validation
+from sqspeech.training.dev_metrics import Validation
 
 LENGTHS = (40, 9, 61, 4, 33, 33, 128, 5, 2, 3)
 SPEAKERS = ["a", "b", "c"]

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from sqspeech.data.crops import CONTEXT, CropConfig
 from sqspeech.data.data_dir import Utterance
+from sqspeech.data_checks.findings import Finding, Mending, error, warning
+from sqspeech.data_checks.recordings import CLIPPED_RUN, Sound
 from sqspeech.features import LogMelConfig
-from sqspeech.validation.findings import Finding, Mending, error, warning
-from sqspeech.validation.recordings import CLIPPED_RUN, Sound
 
 # dB below full scale.
 QUIET_DB = -50.0

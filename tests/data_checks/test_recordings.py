@@ -7,7 +7,7 @@ import pytest
 import soundfile
 from kaldi_faults import audio, find, noise, segments, truncated
 
-from sqspeech.validation.validate import validate
+from sqspeech.data_checks.validate import validate
 
 pytestmark = pytest.mark.usefixtures("without_processes")
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from corpus import voice
 
-from sqspeech.excitation import (
+from sqspeech.pitch import (
     Excitation,
     SpeakerPitch,
     aperiodicity,

@@ -4,10 +4,10 @@ import pytest
 from kaldi_faults import ALL, ERROR, FAULTS, NOTE, OTHERS, assert_as_kaldi_wants_it, edit, find
 
 from sqspeech.data.data_dir import DataDir
+from sqspeech.data_checks.findings import Mending
+from sqspeech.data_checks.fix import write_clean
+from sqspeech.data_checks.validate import validate
 from sqspeech.errors import DataError
-from sqspeech.validation.findings import Mending
-from sqspeech.validation.fix import write_clean
-from sqspeech.validation.validate import validate
 
 pytestmark = pytest.mark.usefixtures("without_processes")
 

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from sqspeech import audio, audio_ark
 from sqspeech.data.data_dir import Utterance
+from sqspeech.data_checks.findings import Finding, error
 from sqspeech.errors import DataError
 from sqspeech.progress import track
 from sqspeech.segment_times import span
 from sqspeech.sound_files import Decoder, TruncatedError, UnreadFormatError, mixing
-from sqspeech.validation.findings import Finding, error
 from sqspeech.worker_pool import map_in_order
 
 BLOCK = 1 << 16

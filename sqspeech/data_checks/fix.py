@@ -13,10 +13,10 @@ from sqspeech.data.feature_ark import GrowingArk, read_matrix
 from sqspeech.data.feature_extraction import NOTES_NAME, SKIPPED_NAME, VERSIONS_NAME
 from sqspeech.data.feature_store import STATE_NAME, read_state
 from sqspeech.data.tables import write_table
+from sqspeech.data_checks.dump import is_dump
+from sqspeech.data_checks.tables import read_leniently
+from sqspeech.data_checks.validate import Report
 from sqspeech.errors import DataError, cannot_write
-from sqspeech.validation.dump import is_dump
-from sqspeech.validation.tables import read_leniently
-from sqspeech.validation.validate import Report
 
 COPIED = {"wav.scp", "utt2spk", "spk2utt", "segments", "text", "spk2gender"}
 COPIED_OF_DUMP = {"feats.scp", "feats.ark", "utt2num_frames", STATE_NAME, SKIPPED_NAME, NOTES_NAME, VERSIONS_NAME}

@@ -7,12 +7,12 @@ from pathlib import Path
 from sqspeech.data.data_dir import Utterance
 from sqspeech.data.feature_extraction import NOTES_NAME, SKIPPED_NAME, VERSIONS_NAME
 from sqspeech.data.feature_store import STATE_NAME, read_state
+from sqspeech.data_checks.findings import Finding, Mending, error, note, warning
+from sqspeech.data_checks.matrices import AGAIN, Entry, Matrix
+from sqspeech.data_checks.sounds import repeated, resampled_length
+from sqspeech.data_checks.tables import Table, read_leniently
 from sqspeech.errors import DataError
 from sqspeech.features import LogMelConfig
-from sqspeech.validation.findings import Finding, Mending, error, note, warning
-from sqspeech.validation.matrices import AGAIN, Entry, Matrix
-from sqspeech.validation.sounds import repeated, resampled_length
-from sqspeech.validation.tables import Table, read_leniently
 
 UNFINISHED = ".unfinished"
 # The span of a log-mel is 1 but for the rounding of float32.

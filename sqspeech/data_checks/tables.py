@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqspeech.validation.findings import Finding, Mending, error, warning
+from sqspeech.data_checks.findings import Finding, Mending, error, warning
 
 # A line of these that is left out takes its utterance with it.
 ESSENTIAL = ("wav.scp", "utt2spk", "segments", "feats.scp")

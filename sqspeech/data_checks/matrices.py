@@ -13,9 +13,9 @@ import numpy as np
 from sqspeech import audio
 from sqspeech.data.data_dir import Utterance
 from sqspeech.data.feature_ark import read_matrix
+from sqspeech.data_checks.findings import Finding, error
 from sqspeech.errors import DataError
 from sqspeech.progress import track
-from sqspeech.validation.findings import Finding, error
 from sqspeech.worker_pool import map_in_order
 
 AGAIN = "run stage 2 (features) again into another folder"

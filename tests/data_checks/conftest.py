@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from corpus import write_corpus
 
-from sqspeech.validation import matrices, recordings
+from sqspeech.data_checks import matrices, recordings
 
 TABLES = ("wav.scp", "utt2spk", "spk2utt", "text", "spk2gender")
 

@@ -4,9 +4,9 @@ import pytest
 from kaldi_faults import assert_as_kaldi_wants_it, find
 
 from sqspeech.data.data_dir import DataDir
+from sqspeech.data_checks.fix import write_clean
+from sqspeech.data_checks.validate import validate
 from sqspeech.errors import DataError
-from sqspeech.validation.fix import write_clean
-from sqspeech.validation.validate import validate
 
 pytestmark = pytest.mark.usefixtures("without_processes")
 

@@ -6,10 +6,10 @@ from itertools import pairwise
 from pathlib import Path
 
 from sqspeech.data.data_dir import Utterance, audio_path, order_remedy
+from sqspeech.data_checks.findings import Finding, Mending, error, note, warning
+from sqspeech.data_checks.tables import Table, read_leniently
 from sqspeech.names import file_name
 from sqspeech.segment_times import parse_segment, time_fault
-from sqspeech.validation.findings import Finding, Mending, error, note, warning
-from sqspeech.validation.tables import Table, read_leniently
 
 REMAKE = "make it from utt2spk again"
 

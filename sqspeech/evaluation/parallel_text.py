@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sqspeech.errors import DataError
-from sqspeech.excitation import quick_f0
 from sqspeech.features import LogMel, LogMelConfig
+from sqspeech.pitch import quick_f0
 
 type Samples = NDArray[np.float32]
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from sqspeech import audio
 from sqspeech.errors import DataError
-from sqspeech.evaluation.parallel import f0_distance, measure_parallel, median_f0, mel_distance
+from sqspeech.evaluation.parallel_text import f0_distance, measure_parallel, median_f0, mel_distance
 from sqspeech.features import LogMel, LogMelConfig
 
 CONFIG = LogMelConfig()

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from corpus import voice
 
-from sqspeech.evaluation.cepstrum import WARPING, Analysis, align, cepstral_distortion, mel_cepstrum
+from sqspeech.evaluation.mcd import WARPING, Analysis, align, cepstral_distortion, mel_cepstrum
 
 GRID = np.linspace(0, np.pi, 513)
 WARPED = GRID + 2 * np.arctan(WARPING * np.sin(GRID) / (1 - WARPING * np.cos(GRID)))

@@ -9,8 +9,8 @@ import soundfile
 
 from sqspeech import cli
 from sqspeech.data.data_dir import DataDir
-from sqspeech.validation import recordings
-from sqspeech.validation.findings import IDS_SHOWN, note, summary, warning
+from sqspeech.data_checks import recordings
+from sqspeech.data_checks.findings import IDS_SHOWN, note, summary, warning
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ SOURCE = "source"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
+class ConversionRequest:
     """A recording, and the names of the voices that it is to be converted to."""
 
     utterance: Utterance
@@ -33,7 +33,7 @@ class Job:
             return 0.0  # it is reported when its turn comes
 
 
-def check_names(jobs: Sequence[Job]) -> None:
+def check_names(jobs: Sequence[ConversionRequest]) -> None:
     """Raise DataError where two results would have the same file."""
     known = dict[str, str]()
     for job in jobs:
@@ -47,7 +47,7 @@ def check_names(jobs: Sequence[Job]) -> None:
 
 def plan(
     utterances: Sequence[Utterance], to: Sequence[str], jobs_list: Path | None, speakers: Sequence[str]
-) -> list[Job]:
+) -> list[ConversionRequest]:
     """Return what is to be converted to what: every utterance to all of `to`, or what a list says.
 
     The target `all` is every one of the `speakers`.
@@ -62,10 +62,10 @@ def plan(
     if jobs_list:
         return read_list(jobs_list, utterances)
     targets = [target for name in to for target in (speakers if name == "all" else [name])]
-    return [Job(utterance=utterance, targets=tuple(dict.fromkeys(targets))) for utterance in utterances]
+    return [ConversionRequest(utterance=utterance, targets=tuple(dict.fromkeys(targets))) for utterance in utterances]
 
 
-def read_list(path: Path, utterances: Sequence[Utterance]) -> list[Job]:
+def read_list(path: Path, utterances: Sequence[Utterance]) -> list[ConversionRequest]:
     """Return the jobs of a list of `utt_id speaker target` lines, `-` for a speaker that the model does not know.
 
     An utterance may stand on several lines.
@@ -75,7 +75,7 @@ def read_list(path: Path, utterances: Sequence[Utterance]) -> list[Job]:
     DataError
         The list cannot be read, a line has not three fields, or names an utterance that is not among those given.
     """
-    known, jobs = {utterance.utt_id: utterance for utterance in utterances}, list[Job]()
+    known, jobs = {utterance.utt_id: utterance for utterance in utterances}, list[ConversionRequest]()
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -90,5 +90,5 @@ def read_list(path: Path, utterances: Sequence[Utterance]) -> list[Job]:
         if utt_id not in known:
             raise DataError(f"{path}:{number}: no utterance {utt_id} among the inputs; name its recording, too")
         source = known[utt_id] if speaker == "-" else replace(known[utt_id], spk_id=speaker)
-        jobs.append(Job(utterance=source, targets=(target,)))
+        jobs.append(ConversionRequest(utterance=source, targets=(target,)))
     return jobs

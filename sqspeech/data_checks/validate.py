@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sqspeech.data.data_dir import Utterance
+from sqspeech.data_checks import dump, matrices, recordings, sounds
+from sqspeech.data_checks.consistency import Tables, check_tables, genders, read_tables, utterances
+from sqspeech.data_checks.dump import Features
+from sqspeech.data_checks.findings import Finding, Mending, Severity
+from sqspeech.data_checks.matrices import Entry, Matrix
+from sqspeech.data_checks.recordings import Sound
 from sqspeech.errors import DataError
-from sqspeech.validation import dump, matrices, recordings, sounds
-from sqspeech.validation.consistency import Tables, check_tables, genders, read_tables, utterances
-from sqspeech.validation.dump import Features
-from sqspeech.validation.findings import Finding, Mending, Severity
-from sqspeech.validation.matrices import Entry, Matrix
-from sqspeech.validation.recordings import Sound
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -39,7 +39,7 @@ class Level:
     mean: tuple[float, ...] = ()
 
 
-class Recording:
+class ChunkedLogMel:
     """A recording, or what has arrived of one, and any part of its log-mel.
 
     Parameters

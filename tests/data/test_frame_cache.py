@@ -5,12 +5,12 @@ import yaml
 from corpus import CONFIG, write_corpus
 
 from sqspeech.config import ExperimentConfig
-from sqspeech.data import packed_frames
+from sqspeech.data import frame_cache
 from sqspeech.data.crops import CropConfig, Crops
 from sqspeech.data.data_dir import DataDir
 from sqspeech.data.feature_extraction import extract_features
 from sqspeech.data.feature_store import FeatureStore
-from sqspeech.data.packed_frames import MappedFrames, ResidentFrames, load_frames
+from sqspeech.data.frame_cache import MappedFrames, ResidentFrames, load_frames
 
 CPU = torch.device("cpu")
 
@@ -67,13 +67,13 @@ def test_half_precision_rounds_the_features_and_halves_their_memory(store, stora
 
 @pytest.mark.parametrize(("free", "kind"), [(10**12, ResidentFrames), (1, MappedFrames)])
 def test_auto_takes_the_memory_where_there_is_room_and_the_disk_where_not(store, monkeypatch, free, kind):
-    monkeypatch.setattr(packed_frames, "_available_memory", lambda: free)
+    monkeypatch.setattr(frame_cache, "_available_memory", lambda: free)
     assert type(load_frames(store, "auto", "float32", CPU)) is kind
 
 
 def test_auto_leaves_room_for_the_other_processes_of_the_host(store, monkeypatch):
     size = 4 * 80 * sum(store.lengths())
-    monkeypatch.setattr(packed_frames, "_available_memory", lambda: 4 * size)
+    monkeypatch.setattr(frame_cache, "_available_memory", lambda: 4 * size)
     assert isinstance(load_frames(store, "auto", "float32", CPU, sharers=2), ResidentFrames)
     assert isinstance(load_frames(store, "auto", "float32", CPU, sharers=3), MappedFrames)
 
@@ -81,6 +81,6 @@ def test_auto_leaves_room_for_the_other_processes_of_the_host(store, monkeypatch
 def test_each_says_what_it_takes(store):
     said = load_frames(store, "device", "float32", CPU).describe()
     # What passes through while it loads, and what the lists of 16 utterances take, beside the frames.
-    size = (4 * 80 * sum(store.lengths()) + 2 * packed_frames.CHUNK + 16 * packed_frames.LISTED) / 1e9
+    size = (4 * 80 * sum(store.lengths()) + 2 * frame_cache.CHUNK + 16 * frame_cache.LISTED) / 1e9
     assert said == f"{size:.2f} GB of features (float32), loading and lists included, in the memory of cpu"
     assert "mapped from disk, 0.00 GB of lists in memory" in load_frames(store, "disk", "float32", CPU).describe()
