@@ -17,9 +17,9 @@ from torch.utils.data import DataLoader, Dataset
 
 from sqspeech.config import ExperimentConfig
 from sqspeech.data.crops import CONTEXT
-from sqspeech.models.decoder import Decoder
-from sqspeech.models.encoder import Encoder
-from sqspeech.models.sqvae import ar_elbo, target
+from sqspeech.models.decoder import GruDecoder
+from sqspeech.models.encoder import ConvEncoder
+from sqspeech.models.sqvae import ar_elbo
 from sqspeech.quantizers import GaussianSQConfig
 
 # Workers are restarted at the end of an epoch, so a small corpus is listed until its epoch has so many batches.
@@ -84,15 +84,15 @@ class PlainSQVAE(nn.Module):
             raise ValueError("the plain training knows Gaussian SQ of variance IV only")
         dim, n_mels = config.quantizer.codebook_dim, config.features.n_mels
         self.quantizer = PlainQuantizer(config.quantizer)
-        self.encoder = Encoder(config.encoder, n_mels, 2 * dim)
-        self.decoder = Decoder(config.decoder, dim, n_mels, n_speakers)
+        self.encoder = ConvEncoder(config.encoder, n_mels, 2 * dim)
+        self.decoder = GruDecoder(config.decoder, dim, n_mels, n_speakers, stride=2)
 
     def forward(self, mel: Tensor, speaker: Tensor, temperature: float) -> dict[str, Tensor]:
         """Return the loss and its parts."""
         z, extra = self.encoder(mel).chunk(2, -1)
         z_q, kl, perplexity = self.quantizer(z, extra, temperature)
         mel_hat = self.decoder(z_q, speaker)
-        mse = functional.mse_loss(mel_hat, target(mel))
+        mse = functional.mse_loss(mel_hat, self.encoder.geometry.target(mel))
         reconstruction = ar_elbo(mse, mel_hat.shape[1] * mel_hat.shape[2])
         return {
             "loss": reconstruction + kl,

@@ -183,7 +183,7 @@ class Converter:
         for some in batched(voices, VOICES):
             embeddings = torch.cat([voice.embedding for voice in some])
             with full_precision(mel.device):
-                converted = model.decoder.speak(z.expand(len(some), -1, -1), embeddings)
+                converted = model.decoder.decode(z.expand(len(some), -1, -1), embeddings)
             # The codes describe neither the first frame nor the last one or two: their neighbours stand for them.
             missing = len(mel) - converted.shape[1] - 1
             yield from functional.pad(converted.mT, (1, missing), mode="replicate").mT

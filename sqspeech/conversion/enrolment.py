@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import torch
 from jaxtyping import Float
@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from sqspeech.checkpoint import TrainedModel
 from sqspeech.conversion.converter import Samples
 from sqspeech.errors import DataError
-from sqspeech.models.sqvae import mean_squared_error, target
+from sqspeech.models.base import Decoder
+from sqspeech.models.sqvae import mean_squared_error
 from sqspeech.pitch import quick_f0, speaker_pitch
 from sqspeech.progress import track
 from sqspeech.quantizers.precision import full_precision
@@ -65,18 +66,19 @@ def enroll(trained: TrainedModel, content: dict[str, Any], recordings: Sequence[
 def fit_embedding(trained: TrainedModel, recordings: Sequence[Samples]) -> Float[Tensor, "1 S"]:
     """Return the embedding with which the decoder is nearest to the recordings' log-mel, in IEEE single precision."""
     decoder = trained.model.decoder
-    with full_precision(trained.device), _can_be_fitted(decoder.gru):
+    with full_precision(trained.device), _can_be_fitted(decoder):
         codes, wanted = _codes_and_target(trained, recordings)
         length, known = min(CODES, len(codes)), decoder.speakers.weight.detach()
         # All at once: each draw would have to wait until the device has its starts.
         starts = torch.randint(
             len(codes) - length + 1, (len(known) + STEPS, BATCH), generator=torch.Generator().manual_seed(0)
         ).to(codes.device)
-        within = torch.arange(2 * length, device=codes.device)
+        stride = trained.model.geometry.stride
+        within = torch.arange(stride * length, device=codes.device)
 
         def error(embedding: Tensor, first: Tensor) -> Tensor:
-            said = decoder.speak(codes[first[:, None] + within[:length]], embedding.expand(BATCH, -1))
-            return mean_squared_error(said, wanted[2 * first[:, None] + within])
+            decoded = decoder.decode(codes[first[:, None] + within[:length]], embedding.expand(BATCH, -1))
+            return mean_squared_error(decoded, wanted[stride * first[:, None] + within])
 
         with torch.inference_mode():
             errors = [error(row.unsqueeze(0), first) for row, first in zip(known, starts, strict=False)]
@@ -90,23 +92,29 @@ def fit_embedding(trained: TrainedModel, recordings: Sequence[Samples]) -> Float
 
 
 def _codes_and_target(trained: TrainedModel, recordings: Sequence[Samples]) -> tuple[Tensor, Tensor]:
-    """Return the quantised latents (L, D) of all recordings, and the log-mel (2 L, M) that they stand for."""
+    """Return the quantised latents (L, D) of all recordings, and the log-mel (L · stride, M) that they describe."""
     with torch.inference_mode():
         mels = [trained.features(samples) for samples in recordings]
         codes = torch.cat([trained.model.quantize(mel).z for mel in mels], dim=1)[0]
-        wanted = torch.cat([target(mel) for mel in mels], dim=1)[0]
+        wanted = torch.cat([trained.model.geometry.target(mel) for mel in mels], dim=1)[0]
     # Out of inference mode: what autograd saves must be ordinary tensors.
     return codes.clone(), wanted.clone()
 
 
 @contextmanager
-def _can_be_fitted(gru: nn.GRU) -> Iterator[None]:
-    """Put a GRU into training mode: in eval mode cuDNN has no backward pass. Without dropout its output is the same."""
-    gru.train()
+def _can_be_fitted(decoder: Decoder) -> Iterator[None]:
+    """Put recurrent networks into training mode: in eval mode cuDNN has no backward pass for them.
+
+    Without dropout their output is the same.
+    """
+    recurrent = [module for module in cast("nn.Module", decoder).modules() if isinstance(module, nn.RNNBase)]
+    for module in recurrent:
+        module.train()
     try:
         yield
     finally:
-        gru.eval()
+        for module in recurrent:
+            module.eval()
 
 
 def _check_name(trained: TrainedModel, name: str) -> None:

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sqspeech.models.sqvae import SQVAE, target
+from sqspeech.models.sqvae import SQVAE
 from sqspeech.quantizers.precision import full_precision
 
 
@@ -56,7 +56,7 @@ def measure_reconstruction(model: SQVAE, utterances: Iterable[tuple[Tensor, Tens
         with full_precision(mel.device):
             quantized = model.quantize(mel)
             mel_hat = model.decoder(quantized.z, speaker)[0]
-        wanted = target(mel)[0].double()
+        wanted = model.geometry.target(mel)[0].double()
         squared_error += (mel_hat.double() - wanted).square().sum(0).mean().item()
         band_sum, band_squares = wanted.sum(0) + band_sum, wanted.square().sum(0) + band_squares
         frames += len(wanted)

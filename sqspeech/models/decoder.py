@@ -1,6 +1,7 @@
 """The speaker-conditioned recurrent decoder, and the time jitter before it."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from sqspeech import distributed
+from sqspeech.models.base import DECODERS
 from sqspeech.quantizers.precision import at_least_single
 
 
@@ -21,14 +23,16 @@ class DecoderConfig:
     them on the chip; forward it is 192.
     """
 
+    name: Literal["gru"] = "gru"
     width: int = Field(default=128, ge=1)
     layers: int = Field(default=2, ge=1)
     speaker_dim: int = Field(default=64, ge=1)
     jitter: float = Field(default=0.5, ge=0, le=1)
 
 
-class Decoder(nn.Module):
-    """Quantised latents and a speaker to log-mel: upsampling by 2, a bidirectional GRU, a projection.
+@DECODERS.register("gru", config=DecoderConfig)
+class GruDecoder(nn.Module):
+    """Quantised latents and a speaker to log-mel: repetition, a bidirectional GRU, a projection.
 
     Parameters
     ----------
@@ -40,11 +44,13 @@ class Decoder(nn.Module):
         M, the bands of the output.
     n_speakers
         How many speakers the embedding holds.
+    stride
+        How many frames a latent step becomes.
     """
 
-    def __init__(self, config: DecoderConfig, codebook_dim: int, n_mels: int, n_speakers: int) -> None:
+    def __init__(self, config: DecoderConfig, codebook_dim: int, n_mels: int, n_speakers: int, stride: int) -> None:
         super().__init__()
-        self.jitter = config.jitter
+        self.jitter, self.stride = config.jitter, stride
         self.speakers = nn.Embedding(n_speakers, config.speaker_dim)
         self.gru = nn.GRU(
             codebook_dim + config.speaker_dim,
@@ -56,22 +62,22 @@ class Decoder(nn.Module):
         self.projection = nn.Linear(2 * config.width, n_mels)
 
     def forward(self, z: Float[Tensor, "B L D"], speaker: Int[Tensor, " B"]) -> Float[Tensor, "B T M"]:
-        """Return T = 2 L frames of log-mel; in training mode the steps are jittered first."""
+        """Return T = stride · L frames of log-mel; in training mode the steps are jittered first."""
         if self.training:
             z = time_jitter(z, self.jitter)
-        return self.speak(z, self.speakers(speaker))
+        return self.decode(z, self.speakers(speaker))
 
-    def speak(
-        self, z: Float[Tensor, "B L D"], voice: Float[Tensor, "B S"], lengths: Sequence[int] | None = None
+    def decode(
+        self, z: Float[Tensor, "B L D"], embedding: Float[Tensor, "B S"], lengths: Sequence[int] | None = None
     ) -> Float[Tensor, "B T M"]:
-        """Return T = 2 L frames of log-mel in voices that are given by their embeddings.
+        """Return T = stride · L frames of log-mel for speakers that are given by their embeddings.
 
         `lengths` are the latent steps of each row, none longer than the one before and the first L; a row's output up
         to its length is that of the row alone.
         """
-        frames = z.repeat_interleave(2, dim=1)
-        voices = voice.unsqueeze(1).expand(-1, frames.shape[1], -1)
-        mel: Tensor = self.projection(self._recur(torch.cat([frames, voices], dim=-1), lengths))
+        frames = z.repeat_interleave(self.stride, dim=1)
+        speakers = embedding.unsqueeze(1).expand(-1, frames.shape[1], -1)
+        mel: Tensor = self.projection(self._recur(torch.cat([frames, speakers], dim=-1), lengths))
         return mel
 
     def _recur(self, inputs: Tensor, lengths: Sequence[int] | None) -> Tensor:
@@ -81,7 +87,8 @@ class Decoder(nn.Module):
             if lengths is None:
                 hidden: Tensor = self.gru(inputs)[0]
                 return hidden
-            packed = pack_padded_sequence(inputs, torch.tensor([2 * length for length in lengths]), batch_first=True)
+            frames = torch.tensor([self.stride * length for length in lengths])
+            packed = pack_padded_sequence(inputs, frames, batch_first=True)
             return pad_packed_sequence(self.gru(packed)[0], batch_first=True)[0]
 
 

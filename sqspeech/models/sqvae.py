@@ -1,7 +1,7 @@
 """The speech SQ-VAE: encoder, quantiser, decoder, and the objective."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.profiler import record_function
 
 from sqspeech import distributed
-from sqspeech.models.decoder import Decoder, DecoderConfig
-from sqspeech.models.encoder import Encoder, EncoderConfig
+from sqspeech.models.base import DECODERS, ENCODERS
+from sqspeech.models.geometry import Geometry
 from sqspeech.quantizers import Quantized, QuantizerConfig, build_quantizer
 
 Objective = Literal["ar_elbo", "mse"]
@@ -32,15 +32,15 @@ class SQVAEOutput:
 class SQVAE(nn.Module):
     """Log-mel to discrete codes, and codes with a speaker to log-mel.
 
-    Code i describes the mel frames 2i + 1 and 2i + 2. A mel of T frames gives L = (T − 2) // 2 codes, and these
-    decode to 2 L frames, which reconstruct `target(mel)`.
+    The encoder's `geometry` says which frames a code describes: T frames give L codes, and these decode to the
+    frames `geometry.target(mel)`.
     """
 
     def __init__(
         self,
-        encoder: EncoderConfig,
+        encoder: Any,
         quantizer: QuantizerConfig,
-        decoder: DecoderConfig,
+        decoder: Any,
         *,
         n_mels: int,
         n_speakers: int,
@@ -49,20 +49,28 @@ class SQVAE(nn.Module):
         super().__init__()
         self.objective = objective
         self.quantizer = build_quantizer(quantizer)
-        self.encoder = Encoder(encoder, n_mels, self.quantizer.dim + self.quantizer.extra_channels)
-        self.decoder = Decoder(decoder, self.quantizer.dim, n_mels, n_speakers)
+        width = self.quantizer.dim + self.quantizer.extra_channels
+        self.encoder = ENCODERS.of(encoder)(encoder, n_mels, width)
+        stride = self.encoder.geometry.stride
+        self.decoder = DECODERS.of(decoder)(decoder, self.quantizer.dim, n_mels, n_speakers, stride)
+
+    @property
+    def geometry(self) -> Geometry:
+        """Return the encoder's geometry."""
+        return self.encoder.geometry
 
     def forward(
         self, mel: Float[Tensor, "B T M"], speaker: Int[Tensor, " B"], temperature: float | Float[Tensor, ""] = 1.0
     ) -> SQVAEOutput:
-        """Return the objective on a batch of equally long log-mels, T ≥ 4."""
+        """Return the objective on a batch of equally long log-mels of `geometry.shortest` frames or more."""
         with record_function("sqspeech::encoder"):
             latents = self._latents(mel)
         with record_function("sqspeech::quantizer"):
             quantized = self.quantizer(*latents, temperature)
         with record_function("sqspeech::decoder"):
             mel_hat = self.decoder(quantized.z, speaker)
-        mse = distributed.all_reduce_sum(mean_squared_error(mel_hat, target(mel))) / distributed.world_size()
+        error = mean_squared_error(mel_hat, self.geometry.target(mel))
+        mse = distributed.all_reduce_sum(error) / distributed.world_size()
         reconstruction = mse if self.objective == "mse" else ar_elbo(mse, mel_hat.shape[1] * mel_hat.shape[2])
         return SQVAEOutput(
             loss=reconstruction + quantized.loss, reconstruction=reconstruction, mse=mse, quantized=quantized
@@ -78,41 +86,31 @@ class SQVAE(nn.Module):
     ) -> Quantized:
         """Return the quantised latents of a log-mel: sampled in training mode, the most probable in eval mode.
 
-        `mean` is for the encoder (see `Encoder.forward`). `lengths` are the frames of each row, T for all when None; a
-        row's latents up to its (length − 2) // 2 are those of the row alone.
+        `mean` is for the encoder (see `sqspeech.models.base.Encoder`). `lengths` are the frames of each row, T for all
+        when None; a row's latents up to `geometry.units(length)` are those of the row alone.
         """
         z, extra = self._latents(mel, mean, lengths)
-        mask = None if lengths is None else torch.arange(z.shape[1], device=z.device) < (lengths[:, None] - 2) // 2
+        mask = None if lengths is None else self._is_real(z, lengths)
         quantized: Quantized = self.quantizer(z, extra, temperature, mask)
         return quantized
-
-    def reconstruct(self, mel: Float[Tensor, "B T M"], speaker: Int[Tensor, " B"]) -> Float[Tensor, "B L2 M"]:
-        """Return what the latents of a log-mel say in the voices of `speaker` (indices), to compare with `target`."""
-        mel_hat: Tensor = self.decoder(self.quantize(mel).z, speaker)
-        return mel_hat
 
     def encode(self, mel: Float[Tensor, "B T M"]) -> Int[Tensor, "B L"]:
         """Return the most probable codes of a log-mel; raises ConfigError where there is no codebook."""
         return self.quantizer.encode(*self._latents(mel))
 
     def decode(self, codes: Int[Tensor, "B L"], speaker: Int[Tensor, " B"]) -> Float[Tensor, "B T M"]:
-        """Return the log-mel of codes, T = 2 L frames, in the voices of `speaker` (indices)."""
+        """Return the log-mel of codes, T = stride · L frames, for `speaker` (indices)."""
         mel: Tensor = self.decoder(self.quantizer.lookup(codes), speaker)
         return mel
 
     def _latents(self, mel: Tensor, mean: Tensor | None = None, lengths: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        even = None if lengths is None else lengths // 2 * 2
-        z, extra = self.encoder(_even(mel), mean, even).tensor_split([self.quantizer.dim], dim=-1)
+        used = None if lengths is None else self.geometry.used(lengths)
+        encoded = self.encoder(mel[:, : self.geometry.used(mel.shape[1])], mean, used)
+        z, extra = encoded.tensor_split([self.quantizer.dim], dim=-1)
         return z, extra
 
-
-def _even(mel: Tensor) -> Tensor:
-    return mel[:, : mel.shape[1] // 2 * 2]
-
-
-def target(mel: Float[Tensor, "B T M"]) -> Float[Tensor, "B L2 M"]:
-    """Return the frames that the decoder reconstructs: an even number of frames, less one at each side."""
-    return _even(mel)[:, 1:-1]
+    def _is_real(self, z: Tensor, lengths: Tensor) -> Tensor:
+        return torch.arange(z.shape[1], device=z.device) < self.geometry.units(lengths)[:, None]
 
 
 def mean_squared_error(mel_hat: Float[Tensor, "B T M"], mel: Float[Tensor, "B T M"]) -> Float[Tensor, ""]:

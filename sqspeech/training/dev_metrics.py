@@ -17,8 +17,6 @@ from sqspeech.quantizers.precision import full_precision
 
 # Frames of a batch: on a GPU the decoder's steps wait for each other, so that a batch should have many rows.
 FRAMES_AT_ONCE = {"cpu": 2**12, "cuda": 2**16}
-# Fewer have no latent step.
-SHORTEST = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,14 +52,18 @@ class Validation:
         self.top_db, self.device = top_db, device
         with distributed.sharing():
             own = list(dev.data)[distributed.rank() :: distributed.world_size()]
-        utterances = [(torch.from_numpy(dev.read(u.utt_id)), places[u.spk_id]) for u in own]
-        self._batches = list(_batches(utterances, FRAMES_AT_ONCE[device.type], device))
+        self._utterances = [(torch.from_numpy(dev.read(u.utt_id)), places[u.spk_id]) for u in own]
+        self._batches: list[_Batch] = []
 
     def __call__(self, model: SQVAE) -> dict[str, float]:
         """Return `dev_mse_db2`, and where there is a codebook `dev_perplexity` and `dev_active_codes` of the whole
         set; and `dev_mse_db2_other_codes`, the error when the latents of each utterance are decoded in reverse order.
         """  # noqa: D205
         size = model.quantizer.codebook_size or 0
+        if self._utterances:
+            usable = [pair for pair in self._utterances if len(pair[0]) >= model.geometry.shortest]
+            self._batches = list(_batches(usable, FRAMES_AT_ONCE[self.device.type], self.device))
+            self._utterances = []
         sums = torch.zeros(3 + size, dtype=torch.float64, device=self.device)
         model.eval()
         with torch.inference_mode(), full_precision(self.device):
@@ -81,7 +83,7 @@ class Validation:
 def _batches(
     utterances: Sequence[tuple[Float[Tensor, "T M"], int]], frames: int, device: torch.device
 ) -> Iterator[_Batch]:
-    ordered = sorted((pair for pair in utterances if len(pair[0]) >= SHORTEST), key=lambda pair: -len(pair[0]))
+    ordered = sorted(utterances, key=lambda pair: -len(pair[0]))
     while ordered:
         # The first is the longest, so that the batch has so many frames with its padding.
         count = max(1, frames // len(ordered[0][0]))
@@ -98,18 +100,19 @@ def _batches(
 
 def _measure(model: SQVAE, batch: _Batch, codebook_size: int) -> Float64[Tensor, " S"]:
     """Return the sum over frames of the squared error, of that of the reversed latents, the frames, the code counts."""
-    steps = (batch.lengths - 2) // 2
+    geometry = model.geometry
+    steps = geometry.units(batch.lengths)
     quantized = model.quantize(batch.mel, lengths=batch.lengths)
     real = torch.arange(quantized.z.shape[1], device=steps.device) < steps[:, None]
     # Each row's latents and then the same in reverse order, which for the decoder are two rows.
     both = torch.stack([quantized.z, _reversed(quantized.z, steps)], 1).flatten(0, 1)
     voices = model.decoder.speakers(batch.speaker).repeat_interleave(2, 0)
-    counts = [(length - 2) // 2 for length in batch.frames for _ in range(2)]
-    mel_hat = model.decoder.speak(both, voices, counts)
-    wanted = batch.mel[:, 1 : 1 + mel_hat.shape[1]].repeat_interleave(2, 0)
+    counts = [geometry.units(length) for length in batch.frames for _ in range(2)]
+    mel_hat = model.decoder.decode(both, voices, counts)
+    wanted = geometry.target(batch.mel)[:, : mel_hat.shape[1]].repeat_interleave(2, 0)
     errors = (mel_hat.double() - wanted.double()).square().mean(-1).view(len(steps), 2, -1)
-    errors = errors * real.repeat_interleave(2, 1)[:, None]
-    sums = torch.cat([errors.sum((0, 2)), 2 * steps.sum().double()[None]])
+    errors = errors * real.repeat_interleave(geometry.stride, 1)[:, None]
+    sums = torch.cat([errors.sum((0, 2)), geometry.stride * steps.sum().double()[None]])
     if quantized.codes is None:
         return sums
     used = torch.zeros(codebook_size, dtype=torch.float64, device=steps.device)

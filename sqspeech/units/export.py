@@ -60,7 +60,8 @@ def build(trained: TrainedModel, model_input: ModelInput = "samples") -> "onnx.M
     else:
         given = ["T", trained.config.features.n_mels]
         mel = graph.add("Transpose", "mel", perm=[1, 0])
-    encoded = onnx_graph.add_encoder(graph, mel, trained.model.encoder)
+    used = onnx_graph.add_used_frames(graph, mel, trained.model.geometry)
+    encoded = trained.model.encoder.add_to_graph(graph, used)
     onnx_graph.add_quantizer(graph, encoded, trained.model.quantizer)
     return graph.model(
         inputs={model_input: (onnx.TensorProto.FLOAT, given)},
@@ -75,7 +76,6 @@ def build(trained: TrainedModel, model_input: ModelInput = "samples") -> "onnx.M
 
 def _metadata(trained: TrainedModel, info: UnitInfo) -> dict[str, str]:
     features = trained.config.features
-    # For a centred frame, and for the four frames of a code.
-    min_samples = max(features.n_fft // 2 + 1, 3 * features.hop_length)
+    min_samples = trained.model.geometry.min_samples(features)
     values = {**asdict(info), "sample_rate": features.sample_rate, "min_samples": min_samples}
     return {name: value if isinstance(value, str) else json.dumps(value) for name, value in values.items()}

@@ -19,7 +19,7 @@ from sqspeech.checkpoint import TrainedModel
 from sqspeech.chunked_log_mel import ChunkedLogMel, Level
 from sqspeech.errors import DataError
 from sqspeech.features import LogMel
-from sqspeech.models.encoder_windows import EncoderWindows
+from sqspeech.models.base import Windows
 from sqspeech.quantizers.precision import full_precision
 from sqspeech.units.unit_set import Matrix, Precision, UnitInfo, Units
 
@@ -86,7 +86,7 @@ class UnitExtractor:
     def __init__(self, trained: TrainedModel, precision: Precision = "float32") -> None:
         self.info = UnitInfo.of(trained, precision=precision)
         self.trained = trained
-        self._encoder = EncoderWindows(trained.model.encoder, getattr(torch, precision))
+        self._encoder = trained.model.encoder.windows(getattr(torch, precision))
 
     @classmethod
     def load(
@@ -193,7 +193,7 @@ class UnitExtractor:
     def known(self, recording: ChunkedLogMel, *, complete: bool) -> int:
         """Return how many units the frames of a recording, or of its beginning, decide."""
         if complete:
-            return max(0, self._encoder.codes(recording.frames))
+            return max(0, self.trained.model.geometry.units(recording.frames))
         (_, first), (_, second) = self._encoder.frames(0, 1), self._encoder.frames(0, 2)
         return max(0, (recording.frames - first) // (second - first) + 1)
 
@@ -252,7 +252,7 @@ class UnitExtractor:
             window.room["codes"][window.place] = code
 
     def _latents(
-        self, encoder: EncoderWindows, windows: Sequence[_Window], length: int, log_mel: LogMel | None = None
+        self, encoder: Windows, windows: Sequence[_Window], length: int, log_mel: LogMel | None = None
     ) -> tuple[Float[Tensor, "R L D"], Float[Tensor, "R L E"]]:
         dim, device = self.trained.model.quantizer.dim, self.trained.device
         firsts = [window.first for window in windows]
@@ -278,9 +278,9 @@ class UnitExtractor:
         return Units(**room, vectors=vectors)
 
     @cached_property
-    def _double(self) -> tuple[EncoderWindows, LogMel]:
+    def _double(self) -> tuple[Windows, LogMel]:
         log_mel = LogMel(self.trained.config.features).double().to(self.trained.device)
-        return EncoderWindows(self.trained.model.encoder, torch.float64), log_mel
+        return self.trained.model.encoder.windows(torch.float64), log_mel
 
     def _at_own_rate(self, samples: Samples, sample_rate: int) -> Samples:
         return samples if sample_rate == self.sample_rate else audio.resample(samples, sample_rate, self.sample_rate)

@@ -3,21 +3,18 @@
 import copy
 import math
 from collections.abc import Mapping
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import onnx
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from onnx import helper, numpy_helper
-from torch import nn
-from torch.nn.utils import fuse_conv_bn_eval
 
 from sqspeech import __version__
 from sqspeech.features import AMPLITUDE_FLOOR, LogMel
-from sqspeech.models.batch_norm import BatchNorm
-from sqspeech.models.encoder import Encoder
+from sqspeech.graph import single, whole
+from sqspeech.models.geometry import Geometry
 from sqspeech.quantizers import GaussianSQ, Quantizer
 
 # The oldest that have what the graph needs, so that old runtimes read it too.
@@ -74,20 +71,20 @@ def add_log_mel(graph: Graph, samples: str, log_mel: LogMel) -> str:
     """Append `LogMel.forward` without its refusals, (N,) to (M, T)."""
     add, config = graph.add, log_mel.config
     # Of digital silence the gain is finite too.
-    peak = add("Max", add("ReduceMax", add("Abs", samples), keepdims=0), _single(np.finfo(np.float32).tiny))
-    scaled = add("Mul", samples, add("Div", _single(config.peak), peak))
-    as_channel = add("Unsqueeze", scaled, _whole([0, 1]))
-    emphasised = add("Conv", as_channel, _single([[[-config.preemphasis, 1]]]), pads=[1, 0])
+    peak = add("Max", add("ReduceMax", add("Abs", samples), keepdims=0), single(np.finfo(np.float32).tiny))
+    scaled = add("Mul", samples, add("Div", single(config.peak), peak))
+    as_channel = add("Unsqueeze", scaled, whole([0, 1]))
+    emphasised = add("Conv", as_channel, single([[[-config.preemphasis, 1]]]), pads=[1, 0])
     left, right = config.edges
-    padded = add("Pad", emphasised, _whole([0, 0, left, 0, 0, right]), mode=PAD_MODES[config.pad_mode])
+    padded = add("Pad", emphasised, whole([0, 0, left, 0, 0, right]), mode=PAD_MODES[config.pad_mode])
     # A convolution with the windowed DFT basis cuts the frames and transforms them in one.
-    parts = [add("Conv", padded, _single(kernel), strides=[config.hop_length]) for kernel in _windowed_dft(log_mel)]
+    parts = [add("Conv", padded, single(kernel), strides=[config.hop_length]) for kernel in _windowed_dft(log_mel)]
     magnitude = add("Sqrt", add("Add", *(add("Mul", part, part) for part in parts)))
-    mel = add("MatMul", _single(log_mel.filters.T.cpu()), add("Squeeze", magnitude, _whole([0])))
-    logarithm = add("Log", add("Max", mel, _single(AMPLITUDE_FLOOR)))
-    decibels = add("Mul", logarithm, _single(20 / math.log(10)))
-    floor = add("Sub", add("ReduceMax", decibels, keepdims=0), _single(config.top_db))
-    return add("Add", add("Div", add("Max", decibels, floor), _single(config.top_db)), _single(1))
+    mel = add("MatMul", single(log_mel.filters.T.cpu()), add("Squeeze", magnitude, whole([0])))
+    logarithm = add("Log", add("Max", mel, single(AMPLITUDE_FLOOR)))
+    decibels = add("Mul", logarithm, single(20 / math.log(10)))
+    floor = add("Sub", add("ReduceMax", decibels, keepdims=0), single(config.top_db))
+    return add("Add", add("Div", add("Max", decibels, floor), single(config.top_db)), single(1))
 
 
 def _windowed_dft(log_mel: LogMel) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -98,29 +95,12 @@ def _windowed_dft(log_mel: LogMel) -> tuple[NDArray[np.float64], NDArray[np.floa
     return tuple((function(2 * np.pi * turns) * window)[:, None] for function in (np.cos, np.sin))
 
 
-def add_encoder(graph: Graph, mel: str, encoder: Encoder) -> str:
-    """Append the encoder in eval mode on an even number of frames, (M, T) to (L, O)."""
-    add = graph.add
+def add_used_frames(graph: Graph, mel: str, geometry: Geometry) -> str:
+    """Append the choice of those frames (M, T) that have an influence on units."""
+    add, context = graph.add, geometry.left + geometry.right
     frames = add("Shape", mel, start=1)
-    even = add("Slice", mel, _whole([0]), add("Sub", frames, add("Mod", frames, _whole([2]))), _whole([1]))
-    if encoder.normalize:
-        even = add("Sub", even, add("ReduceMean", even, _whole([1]), keepdims=1))
-    hidden = add("Unsqueeze", even, _whole([0]))
-    layers = list(copy.deepcopy(encoder.layers).cpu().double().eval())
-    for layer, following in pairwise([*layers, None]):
-        match layer:
-            case nn.Conv1d():
-                folded = fuse_conv_bn_eval(layer, following) if isinstance(following, BatchNorm) else layer
-                weight_and_bias = [_single(parameter.detach()) for parameter in folded.parameters()]
-                strides, pads = list(layer.stride), [*layer.padding, *layer.padding]
-                hidden = add("Conv", hidden, *weight_and_bias, strides=strides, pads=pads)
-            case nn.ReLU():
-                hidden = add("Relu", hidden)
-            case BatchNorm():
-                pass
-            case _:
-                raise NotImplementedError(f"{type(layer).__name__} in the encoder")
-    return add("Transpose", add("Squeeze", hidden, _whole([0])), perm=[1, 0])
+    over = add("Mod", add("Sub", frames, whole([context])), whole([geometry.stride]))
+    return add("Slice", mel, whole([0]), add("Sub", frames, over), whole([1]))
 
 
 def add_quantizer(graph: Graph, encoded: str, quantizer: Quantizer) -> None:
@@ -131,18 +111,18 @@ def add_quantizer(graph: Graph, encoded: str, quantizer: Quantizer) -> None:
     """
     add, dim = graph.add, quantizer.dim
     codebook = _codewords(quantizer)
-    continuous = add("Slice", encoded, _whole([0]), _whole([dim]), _whole([1]), output="continuous")
+    continuous = add("Slice", encoded, whole([0]), whole([dim]), whole([1]), output="continuous")
     latents = add("Cast", continuous, to=onnx.TensorProto.DOUBLE)
     norms: str | NDArray[np.float64] = (codebook**2).sum(1)
     # A weight that all dimensions share changes no choice; variance IV has one for each.
     if isinstance(quantizer, GaussianSQ) and quantizer.config.variance == "IV":
-        extra = add("Slice", encoded, _whole([dim]), _whole([2 * dim]), _whole([1]))
-        log_variance = add("Add", extra, _single(quantizer.log_variance.detach().cpu()))
+        extra = add("Slice", encoded, whole([dim]), whole([2 * dim]), whole([1]))
+        log_variance = add("Add", extra, single(quantizer.log_variance.detach().cpu()))
         weight = add("Cast", add("Exp", add("Neg", log_variance)), to=onnx.TensorProto.DOUBLE)
         latents, norms = add("Mul", weight, latents), add("MatMul", weight, (codebook**2).T)
     distance = add("Add", add("MatMul", latents, -2 * codebook.T), norms)
     add("ArgMin", distance, axis=1, keepdims=0, output="codes")
-    add("Gather", _single(codebook), "codes", output="vectors")
+    add("Gather", single(codebook), "codes", output="vectors")
 
 
 @torch.no_grad()
@@ -151,11 +131,3 @@ def _codewords(quantizer: Quantizer) -> NDArray[np.float64]:
     assert exact.codebook_size is not None
     codewords: NDArray[np.float64] = exact.lookup(torch.arange(exact.codebook_size)).numpy()
     return codewords
-
-
-def _single(values: ArrayLike) -> NDArray[np.float32]:
-    return np.asarray(values, np.float32)
-
-
-def _whole(values: list[int]) -> NDArray[np.int64]:
-    return np.asarray(values, np.int64)

@@ -261,8 +261,8 @@ def test_a_long_recording_is_converted_as_if_it_were_one_piece(trained, monkeypa
 
 def test_what_is_short_is_decoded_once_and_what_is_long_alike(trained, monkeypatch):
     source, found, decoded = long_voice(30.0), [], []
-    speak = trained.model.decoder.speak
-    monkeypatch.setattr(trained.model.decoder, "speak", lambda *given: decoded.append(given) or speak(*given))
+    speak = trained.model.decoder.decode
+    monkeypatch.setattr(trained.model.decoder, "decode", lambda *given: decoded.append(given) or speak(*given))
     pieces = len(cut(source, 16000, 320))
     for kept, times in ((2 * 3001, 1), (2 * 3001 - 1, 2)):
         monkeypatch.setattr(converter_module, "KEPT", kept)

@@ -10,7 +10,6 @@ from corpus import voice
 from sqspeech.checkpoint import TrainedModel, read_checkpoint
 from sqspeech.conversion.enrolment import EMBEDDINGS, enroll, fit_embedding
 from sqspeech.errors import DataError
-from sqspeech.models.sqvae import target
 
 CPU = torch.device("cpu")
 
@@ -23,7 +22,8 @@ def error(trained: TrainedModel, recordings: list[np.ndarray], embedding: torch.
     """Mean squared error over recordings decoded with an embedding (1, S)."""
     with torch.inference_mode():
         mels = [trained.features(samples) for samples in recordings]
-        errors = [trained.model.decoder.speak(trained.model.quantize(mel).z, embedding) - target(mel) for mel in mels]
+        decoder, target = trained.model.decoder, trained.model.geometry.target
+        errors = [decoder.decode(trained.model.quantize(mel).z, embedding) - target(mel) for mel in mels]
     return float(torch.cat(errors, dim=1).square().mean())
 
 

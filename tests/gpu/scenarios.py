@@ -109,7 +109,6 @@ def decoding(trained: TrainedModel) -> Arrays:
     codes, speaker = trained.model.encode(mel), trained.speaker_index("m1")
     return {
         "decoded": trained.model.decode(codes, speaker).cpu().numpy(),
-        "reconstructed": trained.model.reconstruct(mel, speaker).cpu().numpy(),
     }
 
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from sqspeech.models.decoder import DecoderConfig, time_jitter
-from sqspeech.models.encoder import Encoder, EncoderConfig
-from sqspeech.models.sqvae import SQVAE, ar_elbo, mean_squared_error, target
+from sqspeech.models.encoder import ConvEncoder, EncoderConfig
+from sqspeech.models.sqvae import SQVAE, ar_elbo, mean_squared_error
 from sqspeech.quantizers import GaussianSQConfig
 
 M = 6
@@ -25,7 +25,7 @@ def small(variance: str = "IV", **decoder: float) -> SQVAE:
 
 
 def test_published_size():
-    encoder = Encoder(EncoderConfig(), 80, 128)
+    encoder = ConvEncoder(EncoderConfig(), 80, 128)
     convolutions = 80 * 768 * 3 + 3 * 768 * 768 * 3 + 768 * 768 * 4
     assert sum(p.numel() for p in encoder.parameters()) == convolutions + 5 * 2 * 768 + 768 * 128 + 128
 
@@ -36,13 +36,13 @@ def test_two_frames_a_code(frames, codes):
     mel = torch.rand(1, frames, M)
     code = model.encode(mel)
     assert code.shape == (1, codes)
-    assert model.decode(code, torch.tensor([1])).shape == target(mel).shape == (1, 2 * codes, M)
-    assert torch.equal(target(mel), mel[:, 1 : 1 + 2 * codes])
+    assert model.decode(code, torch.tensor([1])).shape == model.geometry.target(mel).shape == (1, 2 * codes, M)
+    assert torch.equal(model.geometry.target(mel), mel[:, 1 : 1 + 2 * codes])
 
 
 def test_a_code_sees_the_frames_around_it():
     """Code i is centred on frames 2i + 1 and 2i + 2: its receptive field is symmetric about them."""
-    encoder = Encoder(EncoderConfig(width=16), M, 4).eval()
+    encoder = ConvEncoder(EncoderConfig(width=16), M, 4).eval()
     mel = torch.rand(1, 60, M, requires_grad=True)
     encoder(mel)[0, 10].sum().backward()
     seen = mel.grad[0].abs().sum(1).nonzero().flatten()
@@ -54,7 +54,7 @@ def test_a_normalised_input_has_no_channel():
     mel, channel = torch.rand(2, 34, M), torch.randn(2, 1, M)
     for normalize in (True, False):
         torch.manual_seed(0)
-        encoder = Encoder(EncoderConfig(width=8, normalize=normalize), M, 4).eval()
+        encoder = ConvEncoder(EncoderConfig(width=8, normalize=normalize), M, 4).eval()
         difference = (encoder(mel + channel) - encoder(mel)).abs().max()
         assert (difference < 1e-5) == normalize
 
@@ -84,7 +84,7 @@ def test_forward_is_the_sum_of_its_parts(variance):
     model = small(variance).eval()
     mel, speaker = torch.rand(2, 34, M), torch.tensor([0, 1])
     output = model(mel, speaker)
-    expected = ar_elbo(mean_squared_error(model.decode(model.encode(mel), speaker), target(mel)), M * 32)
+    expected = ar_elbo(mean_squared_error(model.decode(model.encode(mel), speaker), model.geometry.target(mel)), M * 32)
     assert output.reconstruction.item() == pytest.approx(expected.item(), rel=1e-5)
     assert output.loss.item() == pytest.approx(expected.item() + output.quantized.loss.item(), rel=1e-5)
     assert torch.equal(output.quantized.codes, model.encode(mel))

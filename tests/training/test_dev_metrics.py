@@ -10,7 +10,6 @@ from training_steps import CPU, QUANTIZERS, make_config, make_step
 
 from sqspeech.evaluation.codebook import active_codes, perplexity, usage
 from sqspeech.evaluation.reconstruction import measure_reconstruction
-from sqspeech.models.sqvae import target
 from sqspeech.quantizers.precision import float32_products
 from sqspeech.training import validation
 from sqspeech.training.dev_metrics import Validation
@@ -50,7 +49,7 @@ def test_together_is_one_by_one(quantizer, normalize, frames, monkeypatch):
     alone = measure_reconstruction(model, pairs, 80.0)
     assert found["dev_mse_db2"] == pytest.approx(alone.mse_db2, rel=1e-5)
     others = [
-        model.decoder(torch.from_numpy(z[::-1].copy())[None], speaker)[0] - target(mel)[0]
+        model.decoder(torch.from_numpy(z[::-1].copy())[None], speaker)[0] - model.geometry.target(mel)[0]
         for (mel, speaker), z in zip(pairs, alone.latents, strict=True)
     ]
     assert found["dev_mse_db2_other_codes"] == pytest.approx(torch.cat(others).square().mean().item() * 6400, rel=1e-5)

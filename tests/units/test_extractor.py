@@ -11,7 +11,7 @@ from units_models import QUANTIZERS, make_model, noise
 
 from sqspeech import audio, chunked_log_mel
 from sqspeech.errors import ConfigError, DataError
-from sqspeech.models.encoder_windows import EncoderWindows
+from sqspeech.models.windows import ConvolutionWindows
 from sqspeech.units import MATRICES, UnitExtractor
 from sqspeech.units import extractor as module
 
@@ -114,12 +114,12 @@ def test_rounding_decides_nothing(extractor, monkeypatch):
     codes = extractor.extract(samples, 16000).codes
     generator = torch.Generator().manual_seed(0)
 
-    class Shaken(EncoderWindows):
+    class Shaken(ConvolutionWindows):
         def __call__(self, *arguments):
             output = super().__call__(*arguments)
             return output * (1 + 1e-6 * torch.randn(output.shape, generator=generator))
 
-    monkeypatch.setattr(extractor, "_encoder", Shaken(extractor.trained.model.encoder))
+    monkeypatch.setattr(extractor, "_encoder", Shaken(extractor.trained.model.encoder.layers))
     for _ in range(5):
         np.testing.assert_array_equal(extractor.extract(samples, 16000).codes, codes)
 

@@ -6,14 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from sqspeech.models.encoder import Encoder, EncoderConfig
-from sqspeech.models.encoder_windows import EncoderWindows
+from sqspeech.models.encoder import ConvEncoder, EncoderConfig
+from sqspeech.models.windows import ConvolutionWindows
 
 
 @pytest.fixture(scope="module")
-def encoder() -> Encoder:
+def encoder() -> ConvEncoder:
     torch.manual_seed(0)
-    encoder = Encoder(EncoderConfig(width=12), n_mels=5, output_dim=7)
+    encoder = ConvEncoder(EncoderConfig(width=12), n_mels=5, output_dim=7)
     for module in encoder.modules():
         if isinstance(module, nn.BatchNorm1d):
             module.running_mean.normal_()
@@ -35,8 +35,8 @@ def cut(mel: torch.Tensor, first: int, last: int) -> torch.Tensor:
 def test_a_window_has_the_codes_of_the_whole(encoder, half, data):
     mel = torch.randn(2 * half, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(half))
     whole = encoder(mel[None])[0]
-    windows = EncoderWindows(encoder, torch.float64)
-    assert windows.codes(len(mel)) == len(whole) == half - 1
+    windows = ConvolutionWindows(encoder.layers, torch.float64)
+    assert encoder.geometry.units(len(mel)) == len(whole) == half - 1
     first = data.draw(st.integers(0, len(whole) - 1))
     last = data.draw(st.integers(first + 1, len(whole)))
     part = windows(cut(mel, *windows.frames(first, last))[None], [first], [len(mel)], last - first)
@@ -44,7 +44,7 @@ def test_a_window_has_the_codes_of_the_whole(encoder, half, data):
 
 
 def test_windows_of_different_utterances_are_computed_together(encoder):
-    windows = EncoderWindows(encoder, torch.float64)
+    windows = ConvolutionWindows(encoder.layers, torch.float64)
     mels = [torch.randn(length, 5, dtype=torch.float64) for length in (12, 40, 64)]
     firsts = [0, 9, 25]
     rows = torch.stack([cut(mel, *windows.frames(first, first + 6)) for mel, first in zip(mels, firsts, strict=True)])
@@ -59,4 +59,4 @@ def test_what_a_code_sees_is_what_changes_it(encoder):
     mel = torch.randn(60, 5, dtype=torch.float64, requires_grad=True)
     encoder(mel[None])[0, 14].sum().backward()
     seen = torch.nonzero(mel.grad.abs().sum(1)).flatten()
-    assert EncoderWindows(encoder).frames(14, 15) == (int(seen.min()), int(seen.max()) + 1)
+    assert ConvolutionWindows(encoder.layers).frames(14, 15) == (int(seen.min()), int(seen.max()) + 1)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from sqspeech.models.encoder import Encoder
+from sqspeech.models.geometry import Geometry
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +25,7 @@ class _Layer:
     rectified: bool
 
     def needs(self, first: int, last: int) -> tuple[int, int]:
-        """Return the range of inputs that the outputs `first` to `last` see, before 0 included."""
+        """Return the range of inputs that the outputs `first` to `last` depend on, before 0 included."""
         reach = (self.weight.shape[2] - 1) * self.dilation
         return first * self.stride - self.padding, (last - 1) * self.stride - self.padding + reach + 1
 
@@ -48,8 +48,8 @@ class _Layer:
         return (columns @ self.weight.flatten(1).T + self.bias).transpose(1, 2)
 
 
-class EncoderWindows:
-    """An encoder in eval mode, window by window.
+class ConvolutionWindows:
+    """Convolutions in eval mode, window by window.
 
     A window has the input that its outputs see, so that no padding is computed and an utterance of any length takes
     the memory of a window. What lies beyond the ends of the utterance is made zero after each convolution, as the
@@ -57,26 +57,34 @@ class EncoderWindows:
 
     Parameters
     ----------
-    encoder
-        Whose layers are convolutions, each with a BatchNorm and a ReLU or with nothing after it.
+    layers
+        Convolutions, each with a BatchNorm and a ReLU or with nothing after it.
     dtype
         Of the computation.
     """
 
-    def __init__(self, encoder: Encoder, dtype: torch.dtype = torch.float32) -> None:
+    def __init__(self, layers: nn.Sequential, dtype: torch.dtype = torch.float32) -> None:
         self.dtype = dtype
-        modules = list(encoder.layers)
+        modules = list(layers)
         places = [place for place, module in enumerate(modules) if isinstance(module, nn.Conv1d)]
         self._layers = [_layer(modules[place : place + 3], dtype) for place in places]
 
-    def codes(self, frames: int) -> int:
-        """Return how many codes an utterance of so many frames (an even number) has."""
+    @property
+    def geometry(self) -> Geometry:
+        """Return the geometry: a unit describes as many frames as it moves by, in the middle of those it depends on."""
+        stride = self._strides()[0]
+        first, last = self.frames(0, 1)
+        left = max(0, (first + last - stride) // 2)
+        shortest = next(frames for frames in range(1, last + stride) if self._units(frames) > 0)
+        return Geometry(stride=stride, left=left, right=max(0, shortest - left - stride))
+
+    def _units(self, frames: int) -> int:
         for layer in self._layers:
             frames = layer.length(frames)
         return frames
 
     def frames(self, first: int, last: int) -> tuple[int, int]:
-        """Return the range of frames that the codes `first` to `last` see; it may reach beyond the utterance."""
+        """Return the range of frames that the units `first` to `last` depend on; it may reach beyond the utterance."""
         for layer in reversed(self._layers):
             first, last = layer.needs(first, last)
         return first, last
@@ -84,21 +92,21 @@ class EncoderWindows:
     def __call__(
         self, windows: Float[Tensor, "R T M"], firsts: Sequence[int], lengths: Sequence[int], count: int
     ) -> Float[Tensor, "R count O"]:
-        """Return the encoder's output for `count` codes of each window.
+        """Return the output for `count` units of each window.
 
         Parameters
         ----------
         windows
-            The frames that `frames` names for the codes of each; beyond the utterance anything finite.
+            The frames that `frames` names for the units of each; beyond the utterance anything finite.
         firsts
-            The first code of each.
+            The first unit of each.
         lengths
-            The frames of the utterance that each is from, an even number.
+            The used frames of the utterance that each is from.
         """
         spans = [(0, count)]
         for layer in reversed(self._layers):
             spans.append(layer.needs(*spans[-1]))
-        # Positions of the inputs of each layer, for a window whose first code is 0; and how far one code moves them.
+        # Positions of the inputs of each layer, for a window whose first unit is 0; and how far one unit moves them.
         starts, strides = [first for first, _ in reversed(spans)], self._strides()
         values, inside = windows.to(self.dtype).transpose(1, 2), list(lengths)
         for number, layer in enumerate(self._layers):

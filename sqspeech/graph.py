@@ -1,0 +1,27 @@
+"""ONNX graphs as the encoder and the quantisers see them: they add themselves without importing onnx."""
+
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+# The element type of double precision, for the operator Cast.
+DOUBLE = 11
+
+
+@runtime_checkable
+class Graph(Protocol):
+    """Nodes in their order of execution, and the constants that they read."""
+
+    def add(self, operator: str, *inputs: str | NDArray[Any], output: str = "", **attributes: Any) -> str:
+        """Append a node of names and constants; return the name of its output."""
+
+
+def single(values: ArrayLike) -> NDArray[np.float32]:
+    """Return a constant in single precision."""
+    return np.asarray(values, np.float32)
+
+
+def whole(values: list[int]) -> NDArray[np.int64]:
+    """Return a constant of integers."""
+    return np.asarray(values, np.int64)
