@@ -23,11 +23,11 @@ from speech import RATE, Samples, recorded, synthesised
 from data_prep.command import run
 from sqspeech.checkpoint import build_model, checkpoint_content, write_content
 from sqspeech.chunked_log_mel import ChunkedLogMel
+from sqspeech.codec.pieces import cut
+from sqspeech.codec.speakers import find_speaker
 from sqspeech.config import ExperimentConfig
 from sqspeech.conversion import Converter, convert_all, plan
 from sqspeech.conversion.enrolment import fit_embedding
-from sqspeech.conversion.pieces import cut
-from sqspeech.conversion.voices import find_voice
 from sqspeech.data.inputs import read_inputs
 from sqspeech.pitch import SpeakerPitch
 from sqspeech.vocoders import VocoderName
@@ -74,7 +74,7 @@ def measure_speed(checkpoint: Path, samples: list[Samples]) -> dict[str, float]:
     for name, converter in converters.items():
         elapsed = cpu_seconds(lambda c=converter: [c.convert(each, RATE, to=SPEAKERS[3]) for each in samples])
         found[f"rtf_{name}"] = elapsed / seconds
-    voices = [find_voice(network.trained, name) for name in SPEAKERS[:9]]
+    voices = [find_speaker(network.trained, name) for name in SPEAKERS[:9]]
 
     def to_nine_voices() -> None:
         for each in samples:
@@ -86,7 +86,7 @@ def measure_speed(checkpoint: Path, samples: list[Samples]) -> dict[str, float]:
 
 def through_the_network(converter: Converter, samples: Sequence[Samples]) -> None:
     """Encode, quantise and decode recordings, their features included, in another voice."""
-    voice, hop = find_voice(converter.trained, SPEAKERS[3]), converter.trained.config.features.hop_length
+    voice, hop = find_speaker(converter.trained, SPEAKERS[3]), converter.trained.config.features.hop_length
     with torch.inference_mode():
         for each in samples:
             recording = ChunkedLogMel(converter.trained.log_mel, each)

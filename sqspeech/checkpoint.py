@@ -101,13 +101,15 @@ class TrainedModel:
     config, speakers
         What it was trained with; a speaker's place in the list is its index.
     pitch
-        Of those speakers whose voiced speech was heard.
+        Of those speakers of whom there was voiced speech.
     model
         In eval mode, on `device`.
     log_mel
         The features it was trained on.
     digest
         The first 16 hexadecimal digits of the SHA-256 of the checkpoint file.
+    ancestors
+        The digests of the checkpoints that this one was made of by adding speakers, which leaves the units as they are.
     """
 
     config: ExperimentConfig
@@ -117,6 +119,12 @@ class TrainedModel:
     log_mel: LogMel
     device: torch.device
     digest: str
+    ancestors: tuple[str, ...] = ()
+
+    @property
+    def same_units(self) -> tuple[str, ...]:
+        """The digests of the checkpoints whose units are this one's."""
+        return (self.digest, *self.ancestors)
 
     @classmethod
     def load(cls, path: Path | str, device: torch.device | str = "cpu") -> "TrainedModel":
@@ -134,6 +142,7 @@ class TrainedModel:
             log_mel=LogMel(config.features).to(device),
             device=device,
             digest=content["digest"],
+            ancestors=tuple(content.get("ancestors", ())),
         )
 
     def features(self, samples: NDArray[np.float32]) -> Float[Tensor, "1 T M"]:
@@ -142,11 +151,10 @@ class TrainedModel:
         Raises
         ------
         DataError
-            The samples have no features (see `LogMel`), or too few frames for a single code.
+            The samples have no features (see `LogMel`), or too few frames for a unit.
         """
         mel: Tensor = self.log_mel(torch.from_numpy(samples).to(self.device)).unsqueeze(0)
-        if mel.shape[1] < 4:
-            raise DataError(f"{mel.shape[1]} frames are too short for one code; at least 4 are needed")
+        self.model.geometry.check(mel.shape[1])
         return mel
 
     def speaker_index(self, name: str) -> Tensor:

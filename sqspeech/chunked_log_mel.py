@@ -1,6 +1,6 @@
 """The log-mel of a recording of any length, a part at a time."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -31,7 +31,7 @@ class Level:
     loudest
         In dB, of the mel bands of all frames, once the recording is scaled to the peak that the features have.
     mean
-        Of each band of the log-mel, where an encoder hears it without; else empty.
+        Of each band of the log-mel over its used frames, where an encoder's input is without it; else empty.
     """
 
     peak: float
@@ -50,6 +50,9 @@ class ChunkedLogMel:
         Shape (N,), mono, at their sample rate.
     level
         The recording's own when None.
+    used
+        From the number of all frames to that of those which an encoder uses (see `sqspeech.models.geometry`); all if
+        None.
     with_mean
         Whether the mean of the bands is wanted.
     origin
@@ -64,7 +67,7 @@ class ChunkedLogMel:
     total
         How many frames, those before the samples included, are known to be the recording's.
     frames
-        How many of them an encoder sees: an even number, once the recording is complete.
+        How many of them an encoder uses, once the recording is complete.
 
     Raises
     ------
@@ -79,6 +82,7 @@ class ChunkedLogMel:
         samples: NDArray[np.float32],
         level: Level | None = None,
         *,
+        used: Callable[[int], int] | None = None,
         with_mean: bool = False,
         origin: int = 0,
         complete: bool = True,
@@ -88,10 +92,10 @@ class ChunkedLogMel:
         # Up to the end, where the edge is padded, or as long as the window has samples.
         known = len(samples) if complete else len(samples) - log_mel.config.win_length // 2
         self.total = origin + 1 + max(-1, known // log_mel.config.hop_length)
-        self.frames = self.total // 2 * 2 if complete else self.total
+        self.frames = used(self.total) if used and complete else self.total
         self.level = level or self._measure(with_mean=with_mean)
         if with_mean and not self.level.mean:
-            raise DataError("the level has no mean of the bands, without which this model hears; measure it with it")
+            raise DataError("the level has no mean of the bands, which this model needs; measure it with this model")
 
     def mel(self, first: int, last: int, log_mel: LogMel | None = None) -> Float[Tensor, "T M"]:
         """Return the log-mel of the frames `first` to `last`, with zeros where the recording has none.
@@ -113,21 +117,22 @@ class ChunkedLogMel:
     def _measure(self, *, with_mean: bool) -> Level:
         # First of all, because it refuses what has no features.
         peak = self._log_mel.peak(self._samples)
-        blocks = (self._log_mel.decibels(self._samples, peak, *block) for block in _blocks(self.total))
+        computed = (self._log_mel.decibels(self._samples, peak, *block) for block in blocks(self.total))
         if self.total <= KEPT:
-            self._decibels = torch.cat(list(blocks))
+            self._decibels = torch.cat(list(computed))
             loudest = self._decibels.max()
         else:
-            loudest = torch.stack([block.max() for block in blocks]).max()
+            loudest = torch.stack([block.max() for block in computed]).max()
         level = Level(peak=peak.item(), loudest=loudest.item())
         return replace(level, mean=self._mean(level)) if with_mean else level
 
     def _mean(self, level: Level) -> tuple[float, ...]:
         # In double precision, so that the blocks do not matter.
-        sums = [self._mel(*block, level).double().sum(0) for block in _blocks(self.frames)]
+        sums = [self._mel(*block, level).double().sum(0) for block in blocks(self.frames)]
         mean: list[float] = (torch.stack(sums).sum(0) / self.frames).tolist()
         return tuple(mean)
 
 
-def _blocks(total: int) -> Iterator[tuple[int, int]]:
+def blocks(total: int) -> Iterator[tuple[int, int]]:
+    """Yield ranges of frames, `BLOCK` long, that are `total` together."""
     return ((first, min(first + BLOCK, total)) for first in range(0, total, BLOCK))

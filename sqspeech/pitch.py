@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 with warnings.catch_warnings():
     warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
-    import pyworld
+    import pyworld as pyworld  # for `sqspeech.vocoders.world`, too
 
 # In Hz, of nearly any speaker; and of all that is searched where a voice seems to be outside.
 F0_FLOOR, F0_CEIL = 60.0, 500.0
@@ -55,6 +55,10 @@ class Excitation:
 
     f0: NDArray[np.float64]
     aperiodicity: NDArray[np.float64]
+
+    def part(self, frames: slice) -> "Excitation":
+        """Return that of some of the frames."""
+        return Excitation(f0=self.f0[frames], aperiodicity=self.aperiodicity[frames])
 
 
 def quick_f0(samples: Float[np.ndarray, " N"], sample_rate: int, hop_length: int) -> NDArray[np.float64]:
@@ -150,17 +154,6 @@ def envelope(
     times = np.arange(len(f0)) * (hop_length / sample_rate)
     found: NDArray[np.float64] = pyworld.cheaptrick(samples.astype(np.float64), f0, times, sample_rate)
     return found
-
-
-def synthesize(
-    excitation: Excitation, envelope: NDArray[np.float64], sample_rate: int, hop_length: int
-) -> NDArray[np.float64]:
-    """Return the samples of an excitation through a power envelope (T, F), about T * hop_length of them (WORLD)."""
-    period = 1000 * hop_length / sample_rate
-    samples: NDArray[np.float64] = pyworld.synthesize(
-        excitation.f0, envelope, excitation.aperiodicity, sample_rate, period
-    )
-    return samples
 
 
 def speaker_pitch(tracks: Iterable[NDArray[np.float64]]) -> SpeakerPitch | None:

@@ -1,4 +1,4 @@
-"""Recordings in other voices."""
+"""Recordings converted to other speakers."""
 
 from sqspeech.conversion.converter import Converter
 from sqspeech.conversion.enrolment import enroll

@@ -11,9 +11,9 @@ import torch
 
 from sqspeech import audio, audio_ark
 from sqspeech.atomic import scratch_folder
+from sqspeech.codec import PitchRule, TargetSpeaker, find_speaker
 from sqspeech.conversion.converter import Converter, Samples
 from sqspeech.conversion.requests import SOURCE, ConversionRequest
-from sqspeech.conversion.voices import Voice, find_voice
 from sqspeech.data.data_dir import Utterance
 from sqspeech.errors import DataError
 from sqspeech.worker_pool import end_with_caller, map_in_order
@@ -46,10 +46,10 @@ class Work:
     """
 
     converter: Converter
-    voices: Mapping[str, Voice]
+    voices: Mapping[str, TargetSpeaker]
     output: Path
     scratch: Path
-    pitch: str
+    pitch: PitchRule
 
     def convert(self, job: ConversionRequest, advance: Callable[[float], None]) -> Result:
         """Write a recording in all its voices, or in none; `advance` is told of the seconds that are done."""
@@ -77,11 +77,11 @@ class Work:
         note = audio.note(utterance.path, rate)
         return [_row(utterance, target, path, note, self._note(voice)) for target, path, voice in entries]
 
-    def _voice(self, utterance: Utterance, target: str) -> Voice:
-        return find_voice(self.converter.trained, utterance.spk_id) if target == SOURCE else self.voices[target]
+    def _voice(self, utterance: Utterance, target: str) -> TargetSpeaker:
+        return find_speaker(self.converter.trained, utterance.spk_id) if target == SOURCE else self.voices[target]
 
-    def _note(self, voice: Voice) -> str:
-        lost = self.pitch == "target" and self.converter.vocoder.needs_excitation and voice.pitch is None
+    def _note(self, voice: TargetSpeaker) -> str:
+        lost = self.pitch.kind == "target" and self.converter.vocoder.needs_excitation and voice.pitch is None
         return "pitch kept: the target's is not known" if lost else ""
 
     @contextmanager

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sqspeech.checkpoint import TrainedModel
-from sqspeech.conversion.converter import Samples
+from sqspeech.codec.inputs import Samples
 from sqspeech.errors import DataError
 from sqspeech.models.base import Decoder
 from sqspeech.models.sqvae import mean_squared_error
@@ -60,6 +60,7 @@ def enroll(trained: TrainedModel, content: dict[str, Any], recordings: Sequence[
         "pitch": content["pitch"] | found,
         "model": model,
         "training": {},
+        "ancestors": [*content.get("ancestors", []), content["digest"]],
     }
 
 

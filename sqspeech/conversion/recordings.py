@@ -6,10 +6,10 @@ from functools import partial
 from pathlib import Path
 
 from sqspeech.atomic import scratch_path, write_text
+from sqspeech.codec import PitchRule, find_speaker
 from sqspeech.conversion.computation import Row, Work, convert_each
 from sqspeech.conversion.converter import Converter
 from sqspeech.conversion.requests import SOURCE, ConversionRequest, check_names
-from sqspeech.conversion.voices import find_voice
 from sqspeech.failures import Failures
 from sqspeech.names import shown
 from sqspeech.progress import progress_bar
@@ -18,7 +18,12 @@ COLUMNS = ("utt_id", "speaker", "source", "start", "end", "target", "output", "n
 
 
 def convert_all(
-    converter: Converter, jobs: Sequence[ConversionRequest], output: Path, *, pitch: str = "target", processes: int = 1
+    converter: Converter,
+    jobs: Sequence[ConversionRequest],
+    output: Path,
+    *,
+    pitch: PitchRule | str = "target",
+    processes: int = 1,
 ) -> tuple[int, Failures]:
     """Convert each recording to each of its targets, and list the results in manifest.tsv and manifest.json.
 
@@ -50,13 +55,14 @@ def convert_all(
     DataError
         The model does not know a target, or two results would have the same file.
     """
+    rule = PitchRule.parse(pitch)
     check_names(jobs)
     named = sorted({target for job in jobs for target in job.targets} - {SOURCE})
-    voices = {target: find_voice(converter.trained, target) for target in named}
+    voices = {target: find_speaker(converter.trained, target) for target in named}
     failures, rows = Failures(), list[Row]()
     with scratch_path(output) as scratch, progress_bar() as bar:
         task = bar.add_task("converting (s)", total=round(sum(job.seconds() for job in jobs)), status="")
-        work = Work(converter=converter, voices=voices, output=output, scratch=scratch, pitch=pitch)
+        work = Work(converter=converter, voices=voices, output=output, scratch=scratch, pitch=rule)
         results = convert_each(work, jobs, processes=processes, advance=partial(bar.advance, task))
         for job, result in zip(jobs, results, strict=True):
             if isinstance(result, str):
@@ -65,7 +71,7 @@ def convert_all(
                 rows += result
                 failures.notes.update((job.utterance.utt_id, str(row["note"])) for row in result if row["note"])
     if rows:
-        about = {"checkpoint": converter.trained.digest, "vocoder": converter.vocoder.name, "pitch": pitch}
+        about = {"checkpoint": converter.trained.digest, "vocoder": converter.vocoder.name, "pitch": str(rule)}
         write_text(output / "manifest.json", json.dumps({**about, "recordings": rows}, indent=2) + "\n")
         write_text(output / "manifest.tsv", _tsv(rows))
     return len(rows), failures

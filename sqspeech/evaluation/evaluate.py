@@ -23,9 +23,9 @@ from sqspeech.evaluation.mfcc import mfcc
 from sqspeech.evaluation.parallel_text import measure_parallel
 from sqspeech.evaluation.reconstruction import measure_reconstruction
 from sqspeech.failures import Failures
+from sqspeech.models.geometry import centres
 from sqspeech.progress import track
-from sqspeech.units import centres, timing
-from sqspeech.vocoders import VocoderName, build_vocoder
+from sqspeech.vocoders import build_vocoder
 
 Recordings = dict[str, NDArray[np.float32]]
 
@@ -37,7 +37,7 @@ def evaluate(
     item: Path | None = None,
     parallel: bool = False,
     conversion: tuple[Path, DataDir] | None = None,
-    vocoder: VocoderName = "world",
+    vocoder: str = "world",
 ) -> tuple[dict[str, Any], Failures]:
     """Measure reconstruction, codebook and bitrate, ABX where `item` is given, and conversion where it is asked for.
 
@@ -122,7 +122,9 @@ def _abx(
     failures: Failures,
 ) -> dict[str, float]:
     config = trained.config.features
-    units = {utt: (z, centres(*timing(config), len(z))) for utt, z in zip(recordings, latents, strict=True)}
+    geometry = trained.model.geometry
+    timing = geometry.frame_rate(config), geometry.offset(config)
+    units = {utt: (z, centres(*timing, len(z))) for utt, z in zip(recordings, latents, strict=True)}
     baseline = {utt: mfcc(samples, config.sample_rate) for utt, samples in recordings.items()}
     scores, reference = (abx(item, features, left_out=failures.reasons) for features in (units, baseline))
     return {

@@ -1,4 +1,4 @@
-"""Voice conversion measured against what the target speaker says: distances in F0 and in log-mel."""
+"""TargetSpeaker conversion measured against what the target speaker says: distances in F0 and in log-mel."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

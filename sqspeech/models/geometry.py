@@ -44,6 +44,10 @@ class Geometry:
         """Return how many of the frames have an influence on units, of `shortest` frames or more."""
         return self.left + self.stride * self.units(frames) + self.right
 
+    def frames(self, units: int) -> int:
+        """Return the least number of frames that have so many units."""
+        return self.left + self.stride * units + self.right
+
     def check(self, frames: int) -> int:
         """Return the number of units of so many frames.
 

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from sqspeech import audio
 from sqspeech.atomic import write_text
+from sqspeech.codec.speakers import find_speaker
 from sqspeech.conversion import Converter
-from sqspeech.conversion.voices import find_voice
 from sqspeech.data.data_dir import Utterance
 from sqspeech.failures import Failures
 from sqspeech.progress import track
@@ -51,7 +51,7 @@ def build(converter: Converter, part: Part, submission: Path, representations: S
     """
     extractor, folder, failures = UnitExtractor(converter.trained), part.folder(submission), Failures()
     for voice in {voice for _, voice in part.conversions.values()}:
-        find_voice(converter.trained, voice)
+        find_speaker(converter.trained, voice)
     matrices = [name for name in MATRICES if Representation[name] in representations]
     extractor.check(matrices)
     folders = [folder / name for name in (TEST, *AUXILIARY)]

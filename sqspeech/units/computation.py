@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from sqspeech import audio
 from sqspeech.atomic import scratch_folder
+from sqspeech.codec.units import Matrix, Precision
 from sqspeech.data.data_dir import Utterance
 from sqspeech.errors import DataError
 from sqspeech.units.extractor import UnitExtractor
 from sqspeech.units.journal import Extracted
-from sqspeech.units.unit_set import Matrix, Precision
 from sqspeech.worker_pool import map_in_order
 
 type Samples = NDArray[np.float32]

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from sqspeech.codec.units import Precision
 from sqspeech.data.data_dir import Utterance
 from sqspeech.data.shard import Shard
 from sqspeech.errors import ConfigError
@@ -23,7 +24,6 @@ from sqspeech.units.extractor import UnitExtractor
 from sqspeech.units.formats import FORMATS, Contents, Entry
 from sqspeech.units.id_rules import usable
 from sqspeech.units.journal import Place
-from sqspeech.units.unit_set import Precision
 
 
 def extract_corpus(

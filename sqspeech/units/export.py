@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 from sqspeech.atomic import atomic_path
 from sqspeech.checkpoint import TrainedModel
+from sqspeech.codec.units import UnitInfo
 from sqspeech.errors import SqspeechError
-from sqspeech.units.unit_set import UnitInfo
 
 if TYPE_CHECKING:
     import onnx

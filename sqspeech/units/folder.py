@@ -9,10 +9,10 @@ import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from sqspeech.atomic import scratch_folder
+from sqspeech.codec.units import FORMAT, UnitInfo, Units, UnitSet
 from sqspeech.errors import DataError
 from sqspeech.features import LogMelConfig
 from sqspeech.units.formats import FORMATS, Contents, Entry
-from sqspeech.units.unit_set import FORMAT, UnitInfo, Units, UnitSet
 
 INFO = "info.json"
 

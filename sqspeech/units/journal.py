@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from sqspeech.atomic import atomic_path
-from sqspeech.units.unit_set import MATRICES, Units
+from sqspeech.codec.units import MATRICES, Units
 
 FILES = "[0-9]*.npz"
 DAMAGED = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)

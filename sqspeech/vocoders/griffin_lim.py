@@ -10,12 +10,14 @@ from torch.nn import functional
 
 from sqspeech.features import LogMelConfig
 from sqspeech.pitch import Excitation
+from sqspeech.vocoders.base import VOCODERS
 from sqspeech.vocoders.mel_inverse import TINY, MelFit, amplitudes, check, resampled_filters
 
 MOMENTUM = 0.99
 FIRST_FITS = 10
 
 
+@VOCODERS.register("griffin_lim")
 class GriffinLim:
     """Normalised log-mel to samples.
 

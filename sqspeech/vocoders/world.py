@@ -1,23 +1,28 @@
-"""WORLD: pulses and noise through the spectral envelope that the log-mel tells."""
+"""WORLD: pulses and noise through the spectral envelope that the log-mel gives."""
+
+from functools import cache, partial
 
 import numpy as np
 import torch
 from jaxtyping import Float
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
 from sqspeech.features import LogMelConfig
-from sqspeech.pitch import Excitation, synthesize
+from sqspeech.pitch import Excitation, pyworld
+from sqspeech.vocoders.base import VOCODERS
 from sqspeech.vocoders.mel_inverse import MelFit, amplitudes, check, resampled_filters
 
 FITS = 8
-# In Hz: what low bands tell of single harmonics is smoothed away, or it would be heard beside the harmonics of
-# another pitch. Wider loses formants.
+# In Hz: what low bands hold of single harmonics is smoothed away, or it would sound beside the harmonics of another
+# pitch. Wider loses formants.
 SMOOTHED = 180.0
 # Of a power: synthesis needs its logarithm.
 LEAST_POWER = 1e-12
 
 
+@VOCODERS.register("world")
 class World:
     """Normalised log-mel and an excitation to samples (Morise, Yokomori and Ozawa, IEICE 2016).
 
@@ -34,6 +39,7 @@ class World:
 
     def __init__(self, config: LogMelConfig) -> None:
         self.config = config
+        self._filters = cache(partial(resampled_filters, config))
 
     def __call__(self, log_mel: Float[Tensor, "T M"], excitation: Excitation | None = None) -> Float[Tensor, " N"]:
         """Return N = (T - 1) * hop_length samples, float32 on the device of `log_mel`, which may leave [-1, 1].
@@ -58,7 +64,7 @@ class World:
 
     def _envelope(self, mel: Float[Tensor, "T M"], points: int) -> Float[Tensor, "T F"]:
         """Return the power spectrum at F points from 0 to half the sample rate."""
-        fit = MelFit(mel, resampled_filters(self.config, 2 * (points - 1)))
+        fit = MelFit(mel, self._filters(2 * (points - 1)))
         magnitudes = mel.new_ones(len(mel), points)
         for _ in range(FITS):
             magnitudes = fit(magnitudes)
@@ -71,3 +77,14 @@ class World:
         a = self.config.preemphasis
         emphasis = 1 - 2 * a * torch.cos(frequencies) + a**2
         return (smooth / emphasis).clamp(min=LEAST_POWER)
+
+
+def synthesize(
+    excitation: Excitation, envelope: NDArray[np.float64], sample_rate: int, hop_length: int
+) -> NDArray[np.float64]:
+    """Return the samples of an excitation through a power envelope (T, F), about T * hop_length of them (WORLD)."""
+    period = 1000 * hop_length / sample_rate
+    samples: NDArray[np.float64] = pyworld.synthesize(
+        excitation.f0, envelope, excitation.aperiodicity, sample_rate, period
+    )
+    return samples

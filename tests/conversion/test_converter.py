@@ -9,11 +9,12 @@ from corpus import voice
 
 from sqspeech import audio
 from sqspeech.checkpoint import TrainedModel
-from sqspeech.conversion import Converter, convert_all, pieces, plan
-from sqspeech.conversion import converter as converter_module
-from sqspeech.conversion.converter import VOICES
-from sqspeech.conversion.pieces import cut, place
-from sqspeech.conversion.voices import find_voice
+from sqspeech.codec import decoder as decoder_module
+from sqspeech.codec import pieces, prosody
+from sqspeech.codec.decoder import SPEAKERS
+from sqspeech.codec.pieces import cut, place
+from sqspeech.codec.speakers import find_speaker
+from sqspeech.conversion import Converter, convert_all, plan
 from sqspeech.data.data_dir import Utterance
 from sqspeech.data.inputs import read_inputs
 from sqspeech.errors import DataError
@@ -71,12 +72,12 @@ def test_length_and_loudness_are_kept(converter, length, level):
 
 def test_many_voices_at_once_are_what_they_are_alone(trained, monkeypatch):
     tracked = []
-    monkeypatch.setattr(converter_module, "track_f0", lambda *given: tracked.append(given) or track_f0(*given))
+    monkeypatch.setattr(prosody, "track_f0", lambda *given: tracked.append(given) or track_f0(*given))
     converter, source = Converter(trained, Spoken()), voice(150.0, 0)
     names = [*trained.speakers, *(f"f1:1,m1:{weight}" for weight in range(1, 8))]
-    assert len(names) > VOICES
+    assert len(names) > SPEAKERS
     outs = [np.zeros_like(source) for _ in names]
-    converter.convert_into(outs, source, [find_voice(trained, name) for name in names])
+    converter.convert_into(outs, source, [find_speaker(trained, name) for name in names])
     assert len(tracked) == 1
     mels, f0 = ([given[part] for given in converter.vocoder.seen] for part in range(2))
     converter.vocoder.seen.clear()
@@ -183,24 +184,24 @@ def rms(samples) -> float:
 
 def test_a_mixture_lies_between_its_speakers(trained):
     def embedding(name: str) -> torch.Tensor:
-        return find_voice(trained, name).embedding
+        return find_speaker(trained, name).embedding
 
     one, other = embedding("f1"), embedding("m1")
     torch.testing.assert_close(embedding("f1:1,m1:3"), 0.25 * one + 0.75 * other)
     torch.testing.assert_close(embedding("f1:0.5"), one)
-    mixed, pitch = find_voice(trained, "f1:1,m1:1").pitch, trained.pitch
+    mixed, pitch = find_speaker(trained, "f1:1,m1:1").pitch, trained.pitch
     assert mixed.log_mean == pytest.approx((pitch["f1"].log_mean + pitch["m1"].log_mean) / 2)
 
 
 @pytest.mark.parametrize("name", ["f1:0.5,m1:", "f1:0,m1:1", "f1:-1,m1:2", "f1:nan", "f1:1,f1:2", ":1", "f1:1,m1"])
 def test_a_mixture_that_makes_no_sense_is_refused(trained, name):
     with pytest.raises(DataError, match="expected different speakers with positive weights"):
-        find_voice(trained, name)
+        find_speaker(trained, name)
 
 
 def test_a_misspelt_speaker_of_a_mixture_is_named(trained):
     with pytest.raises(DataError, match="no speaker f9; the nearest"):
-        find_voice(trained, "f1:1,f9:1")
+        find_speaker(trained, "f1:1,f9:1")
 
 
 def long_voice(seconds: float) -> np.ndarray:
@@ -215,7 +216,7 @@ def long_voice(seconds: float) -> np.ndarray:
 
 def test_pieces_cover_a_recording_and_are_cut_in_pauses():
     samples = long_voice(63.3)
-    pieces = cut(samples, 16000, 320)
+    pieces = cut(len(samples), 16000, 320, samples)
     assert len(pieces) > 3
     assert [piece.start for piece in pieces] == [0, *(piece.end for piece in pieces[:-1])]
     assert pieces[-1].end == len(samples)
@@ -231,8 +232,8 @@ def test_pieces_cover_a_recording_and_are_cut_in_pauses():
 def test_pieces_are_joined_to_what_they_were_cut_from():
     samples = long_voice(63.3)
     out = np.full_like(samples, np.nan)
-    for piece in cut(samples, 16000, 320):
-        place(piece, samples[piece.converted], out, 16000)
+    for piece in cut(len(samples), 16000, 320, samples):
+        place(piece, samples[piece.decoded], out, 16000)
     np.testing.assert_allclose(out, samples, atol=1e-7)
 
 
@@ -248,7 +249,7 @@ def test_a_long_recording_is_converted_as_if_it_were_one_piece(trained, monkeypa
         monkeypatch.setattr(pieces, "LONGEST", longest)
         converter = Converter(trained, Noise())
         converter.convert(source, 16000, to="f2")
-        mels[longest] = [converter.vocoder.seen, cut(source, 16000, 320)]
+        mels[longest] = [converter.vocoder.seen, cut(len(source), 16000, 320, source)]
     whole = mels[1e9][0][0]
     seen, cuts = mels[20.0]
     assert len(seen) > 2
@@ -263,11 +264,11 @@ def test_what_is_short_is_decoded_once_and_what_is_long_alike(trained, monkeypat
     source, found, decoded = long_voice(30.0), [], []
     speak = trained.model.decoder.decode
     monkeypatch.setattr(trained.model.decoder, "decode", lambda *given: decoded.append(given) or speak(*given))
-    pieces = len(cut(source, 16000, 320))
+    pieces = len(cut(len(source), 16000, 320, source))
     for kept, times in ((2 * 3001, 1), (2 * 3001 - 1, 2)):
-        monkeypatch.setattr(converter_module, "KEPT", kept)
+        monkeypatch.setattr(decoder_module, "KEPT", kept)
         outs = [np.zeros_like(source) for _ in range(2)]
-        Converter(trained, Noise()).convert_into(outs, source, [find_voice(trained, name) for name in ("f1", "m1")])
+        Converter(trained, Noise()).convert_into(outs, source, [find_speaker(trained, name) for name in ("f1", "m1")])
         assert len(decoded) == times * pieces
         decoded.clear()
         found.append(outs)

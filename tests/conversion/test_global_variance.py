@@ -3,7 +3,7 @@ import pytest
 import scipy.fft
 import torch
 
-from sqspeech.conversion.global_variance import MOST, ORDER, Moments, Restorer
+from sqspeech.codec.global_variance import MOST, ORDER, Moments, Restorer
 
 
 def cepstrum(mel: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from sqspeech import audio, chunked_log_mel
 from sqspeech.errors import ConfigError, DataError
 from sqspeech.models.windows import ConvolutionWindows
 from sqspeech.units import MATRICES, UnitExtractor
-from sqspeech.units import extractor as module
+from sqspeech.codec import encoder as module
 
 
 def plain(extractor: UnitExtractor, samples: np.ndarray) -> np.ndarray:

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
+from sqspeech.codec.units import Units
 from sqspeech.units.formats import espnet, fairseq, kaldi, npz, parquet, textless, zerospeech
 from sqspeech.units.formats.entry import Contents, Entry
-from sqspeech.units.unit_set import Units
 
 __all__ = ["FORMATS", "Contents", "Entry", "Format"]
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sqspeech.codec.units import Matrix, Units
 from sqspeech.errors import DataError
-from sqspeech.units.unit_set import Matrix, Units
 
 
 @dataclass(frozen=True, kw_only=True)

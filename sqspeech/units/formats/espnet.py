@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from sqspeech.codec.units import Units
 from sqspeech.data.tables import read_table
 from sqspeech.units.formats.entry import Contents, Entry, integers, spaced
-from sqspeech.units.unit_set import Units
 
 HOLDS = frozenset[str]()
 FILES = ("text.ts", "text.rm")

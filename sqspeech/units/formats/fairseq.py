@@ -8,9 +8,9 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from sqspeech.codec.units import Units
 from sqspeech.errors import DataError
 from sqspeech.units.formats.entry import Contents, Entry, integers, spaced
-from sqspeech.units.unit_set import Units
 
 HOLDS = frozenset({"deduplicated"})
 FILES = ("units.txt", "manifest.tsv")

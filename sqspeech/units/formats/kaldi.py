@@ -9,10 +9,10 @@ import kaldiio
 import numpy as np
 from numpy.typing import NDArray
 
+from sqspeech.codec.units import MATRICES, Units
 from sqspeech.data.tables import read_table
 from sqspeech.errors import DataError
 from sqspeech.units.formats.entry import ALL, Contents, Entry, integers, spaced
-from sqspeech.units.unit_set import MATRICES, Units
 
 HOLDS = ALL
 FILES = ("units.txt", "durations.txt", *(f"{name}.{end}" for name in MATRICES for end in ("scp", "ark")))

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sqspeech.codec.units import MATRICES, Units
 from sqspeech.errors import DataError
 from sqspeech.units.formats.entry import ALL, Contents, Entry
-from sqspeech.units.unit_set import MATRICES, Units
 
 HOLDS = ALL
 FILES = tuple(f"{name}.npz" for name in ("units", "durations", *MATRICES))

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sqspeech.codec.units import Units
 from sqspeech.errors import DataError
 from sqspeech.units.formats.entry import ALL, Contents, Entry
-from sqspeech.units.unit_set import Units
 
 HOLDS = ALL
 FILES = ("units.parquet",)

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from sqspeech.codec.units import Units
 from sqspeech.errors import DataError
 from sqspeech.units.formats.entry import Contents, Entry, integers, spaced
-from sqspeech.units.unit_set import Units
 
 HOLDS = frozenset({"deduplicated", "durations"})
 FILES = ("units.units", "units.durations")

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from sqspeech.codec.units import Units
 from sqspeech.errors import DataError
 from sqspeech.names import file_name
 from sqspeech.units.formats.entry import Contents, Entry
-from sqspeech.units.unit_set import Units
 
 HOLDS = frozenset[str]()
 FILES = ("*.txt", "codebook.npy")

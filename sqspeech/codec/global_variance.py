@@ -37,20 +37,22 @@ class Moments:
 class Restorer:
     """Widen a decoded log-mel about its mean so that its cepstrum varies over time as that of the source does.
 
-    A decoder that minimises a squared error says the mean of what it cannot know, and so blurs what makes a voice
+    A decoder that minimises a squared error gives the mean of what it cannot know, and so blurs what makes a voice
     sound like one. The remedy is the global variance of statistical voice conversion (Toda, Black and Tokuda, IEEE
     TASLP 2007), with the source's variance for the target's. No coefficient is narrowed, nor widened more than
     threefold.
 
     Parameters
     ----------
-    spoken, decoded
-        The source's moments and those of the log-mel that is to be restored.
+    wanted
+        The standard deviation of each coefficient of the source, shape (C,).
+    decoded
+        The moments of the log-mel that is to be restored.
     """
 
-    def __init__(self, spoken: Moments, decoded: Moments) -> None:
+    def __init__(self, wanted: Float[Tensor, " C"], decoded: Moments) -> None:
         self.mean = decoded.mean.float()
-        self.gain = (spoken.std / decoded.std.clamp(min=1e-4)).clamp(1, MOST).float()
+        self.gain = (wanted.to(decoded.mean) / decoded.std.clamp(min=1e-4)).clamp(1, MOST).float()
 
     def __call__(self, log_mel: Float[Tensor, "T M"]) -> Float[Tensor, "T M"]:
         """Return frames with their variance restored."""

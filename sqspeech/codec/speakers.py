@@ -1,4 +1,4 @@
-"""Voices to convert to: speakers of the model, and mixtures of them."""
+"""Speakers to decode for: those of the model, and mixtures of them."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from sqspeech.pitch import SpeakerPitch
 
 
 @dataclass(frozen=True, kw_only=True)
-class Voice:
+class TargetSpeaker:
     """Properties of a speaker that the decoder and the vocoder need.
 
     Attributes
@@ -29,8 +29,8 @@ class Voice:
     pitch: SpeakerPitch | None
 
 
-def find_voice(trained: TrainedModel, name: str) -> Voice:
-    """Return the voice of a speaker, or of a mixture such as `p225:0.5,p226:0.5`.
+def find_speaker(trained: TrainedModel, name: str) -> TargetSpeaker:
+    """Return a speaker of the model, or a mixture such as `p225:0.5,p226:0.5`.
 
     The weights of a mixture are divided by their sum; its embedding and the statistics of its pitch are the
     weighted means.
@@ -47,7 +47,7 @@ def find_voice(trained: TrainedModel, name: str) -> Voice:
     weights = torch.tensor(list(shares.values()), device=trained.device).unsqueeze(1)
     with torch.inference_mode():
         embedding = (trained.model.decoder.speakers(indices) * weights).sum(0, keepdim=True)
-    return Voice(name=name, embedding=embedding, pitch=_mean_pitch(trained, shares))
+    return TargetSpeaker(name=name, embedding=embedding, pitch=_mean_pitch(trained, shares))
 
 
 def _mixture(name: str) -> dict[str, float]:

@@ -1,20 +1,20 @@
-"""Units of many utterances, and what is needed to understand them."""
+"""Units of utterances, and what is needed to understand and to decode them."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sqspeech import __version__
 from sqspeech.checkpoint import TrainedModel
-from sqspeech.features import LogMelConfig
+from sqspeech.models.geometry import centres
 from sqspeech.quantizers.gaussian_vae import no_units
 
 FORMAT = "sqspeech-units-1"
 
-# What there is of a step beside its code.
+# What there is of a unit beside its code.
 Matrix = Literal["vectors", "posteriors", "continuous"]
 Precision = Literal["float32", "bfloat16"]
 MATRICES: tuple[Matrix, ...] = ("vectors", "posteriors", "continuous")
@@ -22,16 +22,16 @@ MATRICES: tuple[Matrix, ...] = ("vectors", "posteriors", "continuous")
 
 @dataclass(frozen=True, kw_only=True)
 class UnitInfo:
-    """The sidecar of units: what is needed to place them in time and to know their origin.
+    """Timing and origin of units, which are written beside them.
 
-    Step i describes the samples from `offset` + i / `frame_rate` to `offset` + (i + 1) / `frame_rate` seconds.
+    Unit i describes the samples from `offset` + i / `frame_rate` to `offset` + (i + 1) / `frame_rate` seconds.
 
     Attributes
     ----------
     frame_rate
-        Steps a second.
+        Units a second.
     offset
-        In seconds, of the beginning of the first step.
+        In seconds, of the beginning of the first unit.
     codebook_size
         K.
     checkpoint
@@ -57,35 +57,44 @@ class UnitInfo:
     format: str = FORMAT
 
     @classmethod
-    def of(cls, trained: TrainedModel, *, precision: Precision = "float32") -> "UnitInfo":
+    def of(cls, trained: TrainedModel, *, precision: Precision = "float32") -> Self:
         """Return the sidecar of the units of a model; raises ConfigError where it has no codebook."""
         codebook_size = trained.model.quantizer.codebook_size
         if codebook_size is None:
             raise no_units()
-        frame_rate, offset = timing(trained.config.features)
+        features, geometry = trained.config.features, trained.model.geometry
         return cls(
-            frame_rate=frame_rate,
-            offset=offset,
+            frame_rate=geometry.frame_rate(features),
+            offset=geometry.offset(features),
             codebook_size=codebook_size,
             checkpoint=trained.digest,
-            features=asdict(trained.config.features),
+            features=asdict(features),
             precision=precision,
         )
 
     def centres(self, count: int) -> NDArray[np.float64]:
-        """Return the centres in seconds of the first `count` steps."""
+        """Return the centres in seconds of the first `count` units."""
         return centres(self.frame_rate, self.offset, count)
 
 
-def timing(features: LogMelConfig) -> tuple[float, float]:
-    """Return the frame rate and the offset of the latent steps of these features; see `UnitInfo`."""
-    # Step i describes the frames 2 i + 1 and 2 i + 2, and frame t is centred at t hops.
-    return features.sample_rate / (2 * features.hop_length), features.hop_length / 2 / features.sample_rate
+@dataclass(frozen=True, kw_only=True)
+class RecordingStatistics:
+    """What decoding takes from a recording beside its units: without it, level and variance are the usual ones.
 
+    Attributes
+    ----------
+    n_samples
+        N, at the model's rate.
+    power
+        The mean square of the samples about their mean, full scale being 1.
+    cepstrum_std
+        The standard deviation over time of each coefficient of the log-mel's cepstrum (see
+        `sqspeech.codec.global_variance`).
+    """
 
-def centres(frame_rate: float, offset: float, count: int) -> NDArray[np.float64]:
-    """Return the centres in seconds of the first `count` steps."""
-    return offset + (np.arange(count, dtype=np.float64) + 0.5) / frame_rate
+    n_samples: int
+    power: float
+    cepstrum_std: tuple[float, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,27 +104,46 @@ class Units:
     Attributes
     ----------
     codes
-        Shape (L,), int64, in [0, K): one a step.
+        Shape (L,), int64, in [0, K): one a step; or (L, Q) of a residual quantiser of Q stages.
     vectors
         Shape (L, D), float32: the codewords; None where they were not asked for, as with the next two.
     posteriors
         Shape (L, K), float32: the probability of each codeword.
     continuous
         Shape (L, D), float32: the encoder's output, before quantisation.
+    info
+        Timing and origin; None where they are not known, as of units that a language model made.
+    recording
+        Statistics of the recording; None where there is none.
     """
 
     codes: NDArray[np.int64]
     vectors: NDArray[np.float32] | None = None
     posteriors: NDArray[np.float32] | None = None
     continuous: NDArray[np.float32] | None = None
+    info: UnitInfo | None = None
+    recording: RecordingStatistics | None = None
 
     def __len__(self) -> int:
         return len(self.codes)
 
     def runs(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return the codes (U,) without repetition, and how many steps (U,) each lasts."""
-        starts = np.flatnonzero(np.diff(self.codes, prepend=-1))
+        """Return the codes without repetition, (U,) or (U, Q), and how many steps (U,) each lasts."""
+        if not len(self.codes):
+            return self.codes, np.zeros(0, np.int64)
+        differs = np.diff(self.codes, axis=0).reshape(len(self.codes) - 1, -1).any(axis=1)
+        starts = np.flatnonzero(np.concatenate([[True], differs]))
         return self.codes[starts], np.diff(starts, append=len(self.codes))
+
+    def times(self) -> NDArray[np.float64]:
+        """Return the centre of each step in seconds, shape (L,); a ValueError where the timing is not known."""
+        if self.info is None:
+            raise ValueError("the timing of these units is not known; give them the info of their codec")
+        return self.info.centres(len(self))
+
+    def with_origin(self, info: UnitInfo, recording: RecordingStatistics | None = None) -> "Units":
+        """Return the same units with their timing and origin, and the statistics of their recording."""
+        return replace(self, info=info, recording=recording)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +153,7 @@ class UnitSet:
     Attributes
     ----------
     info
-        The sidecar.
+        Timing and origin.
     units
         By utterance id.
     """

@@ -1,0 +1,283 @@
+"""A trained model as a codec: speech to units, and units with a speaker to speech."""
+
+from collections.abc import Callable, Collection, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sqspeech.checkpoint import TrainedModel
+from sqspeech.chunked_log_mel import Level
+from sqspeech.codec.encoder import ChunkedEncoder
+from sqspeech.codec.inputs import AnyAudio, samples_of
+from sqspeech.codec.level import recording_statistics
+from sqspeech.codec.prosody import PitchRule
+from sqspeech.codec.rules import check_units
+from sqspeech.codec.speakers import TargetSpeaker, find_speaker
+from sqspeech.codec.stream import UnitStream
+from sqspeech.codec.synthesis import Synthesizer
+from sqspeech.codec.units import Matrix, Precision, UnitInfo, Units
+from sqspeech.errors import DataError
+from sqspeech.pitch import Excitation
+from sqspeech.vocoders import Vocoder, build_vocoder, without_pitch
+
+type Samples = NDArray[np.float32]
+
+
+class Codec:
+    """Speech to units and back, for recordings of any length; threads may share it.
+
+    >>> codec = Codec.load("exp/best.ckpt")
+    >>> units = codec.encode("talk.wav")
+    >>> units.codes
+    array([17, 17, 203, ...])
+    >>> samples, rate = codec.decode(units, "p226")
+    >>> samples, rate = codec.convert("talk.wav", to="p226", pitch="+4")
+
+    Parameters
+    ----------
+    trained
+        The model.
+    precision
+        Of the encoder. In bfloat16 it is faster on some machines, and codes then depend on rounding.
+    vocoder
+        The one that is used where no other is named; WORLD for conversion and, for decoding, one that needs no pitch
+        when None.
+
+    Attributes
+    ----------
+    encoder
+        The model's encoder, on recordings of any length.
+    """
+
+    def __init__(
+        self, trained: TrainedModel, precision: Precision = "float32", vocoder: Vocoder | str | None = None
+    ) -> None:
+        self.trained, self.precision = trained, precision
+        self.encoder = ChunkedEncoder(trained, precision)
+        self._synthesizer = Synthesizer(trained, self.encoder)
+        self._vocoders = dict[str, Vocoder]()
+        self.vocoder = self.find_vocoder(vocoder) if vocoder else None
+
+    @classmethod
+    def load(cls, path: Path | str, device: torch.device | str = "cpu", precision: Precision = "float32") -> "Codec":
+        """Load the codec of a checkpoint; raises CheckpointError."""
+        return cls(TrainedModel.load(path, device), precision)
+
+    @property
+    def sample_rate(self) -> int:
+        """The model's rate in Hz."""
+        return self.trained.config.features.sample_rate
+
+    @property
+    def speakers(self) -> list[str]:
+        """The names of the speakers that it decodes for."""
+        return list(self.trained.speakers)
+
+    @cached_property
+    def info(self) -> UnitInfo:
+        """Timing and origin of its units; raises ConfigError where the model has no codebook."""
+        return UnitInfo.of(self.trained, precision=self.precision)
+
+    def encode(
+        self,
+        audio: AnyAudio,
+        sample_rate: int | None = None,
+        *,
+        matrices: Collection[Matrix] = (),
+        level: Level | None = None,
+    ) -> Units:
+        """Return the units of a recording.
+
+        At the model's rate, N samples have T = 1 + N // hop_length frames, and the geometry of the encoder says how
+        many units these have; `Units.info` says what span of time each describes.
+
+        Parameters
+        ----------
+        audio
+            The path of a recording, or its samples: float, mono, shape (N,), full scale is [-1, 1].
+        sample_rate
+            Of samples, in Hz; the model's when None.
+        matrices
+            What is wanted beside the codes: see `Units`.
+        level
+            To be taken for the recording's own (see `level`).
+
+        Raises
+        ------
+        DataError
+            The recording cannot be read, or the samples have no features (see `LogMel`) or too few frames for a unit.
+        ConfigError
+            The model has no codebook, or its quantiser no posteriors.
+        """
+        return self.encode_many([samples_of(audio, sample_rate, self.sample_rate)], matrices=matrices, level=level)[0]
+
+    def encode_many(
+        self, recordings: Sequence[Samples], *, matrices: Collection[Matrix] = (), level: Level | None = None
+    ) -> list[Units]:
+        """Return the units of samples at the model's rate, computed together; see `encode`."""
+        info, hop = self.info, self.trained.config.features.hop_length
+        measured = [self.encoder.measured(samples, level) for samples in recordings]
+        spans = [(0, self.encoder.count(recording)) for recording in measured]
+        found = self.encoder.encode(measured, spans, matrices)
+        with torch.inference_mode():
+            statistics = [
+                recording_statistics(samples, recording, hop)
+                for samples, recording in zip(recordings, measured, strict=True)
+            ]
+        return [units.with_origin(info, of) for units, of in zip(found, statistics, strict=True)]
+
+    def level(self, audio: AnyAudio, sample_rate: int | None = None) -> Level:
+        """Return what the log-mel of a recording is relative to; raises DataError (see `encode`)."""
+        return self.encoder.measured(samples_of(audio, sample_rate, self.sample_rate)).level
+
+    def stream(self, level: Level, sample_rate: int | None = None, *, matrices: Collection[Matrix] = ()) -> UnitStream:
+        """Return a stream that takes samples and yields units.
+
+        They are those that `encode` gives for all samples together at the same level; at another rate than the
+        model's, as far as resampling in parts is resampling the whole.
+
+        Parameters
+        ----------
+        level
+            What the log-mel is relative to, which a whole recording tells by itself: `level` of a recording that was
+            made in the same way.
+        sample_rate
+            In Hz; the model's when None.
+        matrices
+            See `encode`.
+        """
+        return UnitStream(self.encoder, self.info, level, sample_rate, matrices)
+
+    def decode(
+        self,
+        units: Units | NDArray[np.integer] | Tensor,
+        speaker: str,
+        *,
+        pitch: Excitation | None = None,
+        vocoder: Vocoder | str | None = None,
+    ) -> tuple[Samples, int]:
+        """Return the speech of units.
+
+        Parameters
+        ----------
+        units
+            Those of this codec, one a step; or their codes, shape (L,).
+        speaker
+            A speaker of the model, or a mixture such as `p225:0.5,p226:0.5`.
+        pitch
+            The excitation of the T frames, for a vocoder that needs it (see `sqspeech.pitch`).
+        vocoder
+            By name or ready made; one that needs no pitch when None, unless there is one.
+
+        Returns
+        -------
+        samples
+            Shape (N,), float32, within [-1, 1]: with the length, level and variance over time of the recording where
+            the units have its statistics.
+        sample_rate
+            The model's rate in Hz.
+
+        Raises
+        ------
+        DataError
+            The units are another model's, not of its codebook, or deduplicated without durations; the speaker is
+            unknown; or the vocoder needs a pitch, and there is none.
+        """
+        known, target = check_units(units, self.trained), find_speaker(self.trained, speaker)
+        return self._synthesizer.decode(known, target, self._for_units(vocoder, pitch), pitch), self.sample_rate
+
+    def convert(
+        self,
+        audio: AnyAudio,
+        sample_rate: int | None = None,
+        *,
+        to: str,
+        pitch: PitchRule | str = "target",
+        source: str | None = None,
+        vocoder: Vocoder | str | None = None,
+    ) -> tuple[Samples, int]:
+        """Return a recording converted to a speaker, with its timing, length and loudness (RMS) kept.
+
+        Parameters
+        ----------
+        audio, sample_rate
+            See `encode`.
+        to
+            A speaker of the model, or a mixture such as `p225:0.5,p226:0.5`.
+        pitch
+            With a vocoder that needs it: `target` moves it to the target's where that is known, `keep` leaves it, `+4`
+            and `-2.5` shift it by semitones.
+        source
+            The speaker of the recording where the model knows it: its pitch is then that of all its training speech,
+            and otherwise that of this recording.
+        vocoder
+            By name or ready made; WORLD when None.
+
+        Returns
+        -------
+        samples
+            Shape (ceil(N · rate / sample_rate),), float32, within [-1, 1].
+        sample_rate
+            The model's rate in Hz.
+
+        Raises
+        ------
+        DataError
+            A speaker is unknown, `pitch` is none of these, or the recording has no features (see `encode`).
+        """
+        rule, target = PitchRule.parse(pitch), find_speaker(self.trained, to)
+        samples = samples_of(audio, sample_rate, self.sample_rate)
+        out = np.zeros(len(samples), np.float32)
+        self.convert_into([out], samples, [target], pitch=rule, source=source, vocoder=vocoder)
+        return out, self.sample_rate
+
+    def convert_into(
+        self,
+        outs: Sequence[Samples],
+        samples: Samples,
+        speakers: Sequence[TargetSpeaker],
+        *,
+        pitch: PitchRule = PitchRule(kind="target"),  # noqa: B008 (frozen)
+        source: str | None = None,
+        vocoder: Vocoder | str | None = None,
+        advance: Callable[[float], None] = lambda seconds: None,
+    ) -> None:
+        """Convert samples at the model's rate to speakers; see `convert`.
+
+        Each of `outs` has the shape of the samples and takes the result for the speaker of the same place. The
+        recording is analysed once for all of them. All arrays may be mapped from files: beside them, the memory that is
+        taken hardly grows with the length. `advance` is told of each piece that is done for a speaker how long it was.
+        """
+        chosen = self._for_speech(vocoder)
+        self._synthesizer.convert(outs, samples, speakers, chosen, pitch=pitch, source=source, advance=advance)
+
+    def copy(self, samples: Samples, vocoder: Vocoder | str | None = None) -> Samples:
+        """Return what the vocoder alone makes of samples at the model's rate: their own log-mel and pitch."""
+        return self._synthesizer.copy(samples, self._for_speech(vocoder))
+
+    def find_vocoder(self, vocoder: Vocoder | str) -> Vocoder:
+        """Return a vocoder of a name, which is built once; raises ConfigError where there is none of this name."""
+        if not isinstance(vocoder, str):
+            return vocoder
+        if vocoder not in self._vocoders:
+            self._vocoders[vocoder] = build_vocoder(vocoder, self.trained.config.features)
+        return self._vocoders[vocoder]
+
+    def _for_speech(self, vocoder: Vocoder | str | None) -> Vocoder:
+        return self.find_vocoder(vocoder or self.vocoder or "world")
+
+    def _for_units(self, vocoder: Vocoder | str | None, pitch: Excitation | None) -> Vocoder:
+        if vocoder is None and pitch is not None:
+            return self._for_speech(None)
+        usable = without_pitch()
+        chosen = self.find_vocoder(vocoder or usable[0])
+        if chosen.needs_excitation and pitch is None:
+            raise DataError(
+                f"the vocoder {chosen.name} needs a pitch, which units do not hold; give one, or take a vocoder that "
+                f"needs none: {', '.join(usable)}"
+            )
+        return chosen

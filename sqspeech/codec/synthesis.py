@@ -1,0 +1,151 @@
+"""Log-mel to speech: pieces, prosody, variance and level, round any vocoder."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sqspeech.checkpoint import TrainedModel
+from sqspeech.chunked_log_mel import ChunkedLogMel
+from sqspeech.codec.decoder import ChunkedDecoder, Latents, Mels
+from sqspeech.codec.encoder import ChunkedEncoder
+from sqspeech.codec.level import USUAL_POWER, match_power, recording_statistics
+from sqspeech.codec.pieces import Piece, cut, place
+from sqspeech.codec.prosody import KEEP, PitchRule, excitations
+from sqspeech.codec.speakers import TargetSpeaker
+from sqspeech.codec.units import Units
+from sqspeech.errors import DataError
+from sqspeech.pitch import Excitation, SpeakerPitch
+from sqspeech.vocoders import Vocoder
+
+type Samples = NDArray[np.float32]
+
+
+class Synthesizer:
+    """Speech of units and of recordings, for speakers of a model; threads may share it.
+
+    Parameters
+    ----------
+    trained
+        The model.
+    encoder
+        Of recordings.
+    """
+
+    def __init__(self, trained: TrainedModel, encoder: ChunkedEncoder) -> None:
+        self.trained, self.encoder, self.decoder = trained, encoder, ChunkedDecoder(trained)
+        self.sample_rate, self.hop_length = trained.config.features.sample_rate, trained.config.features.hop_length
+
+    @torch.inference_mode()
+    def decode(
+        self, units: Units, speaker: TargetSpeaker, vocoder: Vocoder, pitch: Excitation | None = None
+    ) -> Samples:
+        """Return the speech of units that keep the rules; see `Codec.decode`."""
+        statistics, hop, geometry = units.recording, self.hop_length, self.trained.model.geometry
+        length = statistics.n_samples if statistics else (geometry.frames(len(units)) - 1) * hop
+        if pitch is not None and len(pitch.f0) != 1 + length // hop:
+            raise DataError(
+                f"a pitch of {len(pitch.f0)} frames for units of {1 + length // hop}; give one value a frame"
+            )
+        pieces, out = cut(length, self.sample_rate, geometry.stride * hop), np.zeros(length, np.float32)
+        own = None if pitch is None else ([pitch.part(piece.frames(hop))] for piece in pieces)
+        mels = self.decoder.mels(self._lookup(units), pieces, [speaker])
+        restorers = self._restorers(mels, pieces, 1, statistics.cepstrum_std if statistics else None)
+        self._vocode([out], mels, pieces, own, restorers, vocoder)
+        match_power(out, statistics.power if statistics else USUAL_POWER)
+        return out
+
+    @torch.inference_mode()
+    def convert(
+        self,
+        outs: Sequence[Samples],
+        samples: Samples,
+        speakers: Sequence[TargetSpeaker],
+        vocoder: Vocoder,
+        *,
+        pitch: PitchRule,
+        source: str | None = None,
+        advance: Callable[[float], None] = lambda seconds: None,
+    ) -> None:
+        """Convert samples at the model's rate to speakers; see `Codec.convert_into`."""
+        recording, pieces = self._measure(samples)
+        statistics = recording_statistics(samples, recording, self.hop_length)
+        own = self._excitations(samples, pieces, speakers, pitch, self.trained.pitch.get(source or ""), vocoder)
+        mels = self.decoder.mels(self._latents(recording), pieces, speakers)
+        restorers = self._restorers(mels, pieces, len(speakers), statistics.cepstrum_std)
+        self._vocode(outs, mels, pieces, own, restorers, vocoder, advance)
+        for out in outs:
+            match_power(out, statistics.power)
+
+    @torch.inference_mode()
+    def copy(self, samples: Samples, vocoder: Vocoder) -> Samples:
+        """Return what the vocoder alone makes of samples at the model's rate: their own log-mel and pitch."""
+        recording, pieces = self._measure(samples)
+        frames, out = [piece.frames(self.hop_length) for piece in pieces], np.zeros(len(samples), np.float32)
+
+        def mels() -> Iterable[Iterable[Tensor]]:
+            return ([recording.mel(of_piece.start, of_piece.stop)] for of_piece in frames)
+
+        own = self._excitations(samples, pieces, [None], KEEP, None, vocoder)
+        self._vocode([out], mels, pieces, own, [lambda mel: mel], vocoder)
+        match_power(out, recording_statistics(samples, recording, self.hop_length).power)
+        return out
+
+    def _measure(self, samples: Samples) -> tuple[ChunkedLogMel, list[Piece]]:
+        # First of all, because it refuses what has no features.
+        recording = self.encoder.measured(samples)
+        unit = self.trained.model.geometry.stride * self.hop_length
+        return recording, cut(len(samples), self.sample_rate, unit, samples)
+
+    def _latents(self, recording: ChunkedLogMel) -> Latents:
+        count = self.encoder.count(recording)
+        if self.trained.model.quantizer.codebook_size is None:
+            return lambda first, last: self.encoder.latents(recording, first, last)
+        return self._lookup(self.encoder.encode([recording], [(0, count)])[0])
+
+    def _lookup(self, units: Units) -> Latents:
+        quantizer, codes = self.trained.model.quantizer, torch.from_numpy(units.codes).to(self.trained.device)
+        return lambda first, last: quantizer.lookup(codes[first:last])[None]
+
+    def _restorers(
+        self, mels: Mels, pieces: Sequence[Piece], count: int, wanted: Sequence[float] | None
+    ) -> Sequence[Callable[[Tensor], Tensor]]:
+        if wanted is None:
+            return [lambda mel: mel] * count
+        return self.decoder.restorers(mels, pieces, count, torch.tensor(wanted, dtype=torch.float64))
+
+    def _excitations(
+        self,
+        samples: Samples,
+        pieces: Sequence[Piece],
+        speakers: Sequence[TargetSpeaker | None],
+        rule: PitchRule,
+        known: SpeakerPitch | None,
+        vocoder: Vocoder,
+    ) -> Iterator[list[Excitation]] | None:
+        if not vocoder.needs_excitation:
+            return None
+        rate, hop = self.sample_rate, self.hop_length
+        return excitations(samples, pieces, speakers, rule, known, sample_rate=rate, hop_length=hop)
+
+    def _vocode(
+        self,
+        outs: Sequence[Samples],
+        mels: Mels,
+        pieces: Sequence[Piece],
+        own: Iterable[Sequence[Excitation | None]] | None,
+        restorers: Sequence[Callable[[Tensor], Tensor]],
+        vocoder: Vocoder,
+        advance: Callable[[float], None] = lambda seconds: None,
+    ) -> None:
+        """Write the speech of log-mels into `outs`, piece by piece."""
+        without: Iterable[Sequence[Excitation | None]] = [[None] * len(outs)] * len(pieces)
+        for piece, of_speakers, given in zip(pieces, mels(), own or without, strict=True):
+            for out, mel, restore, excitation in zip(outs, of_speakers, restorers, given, strict=True):
+                samples: Samples = vocoder(restore(mel), excitation).cpu().numpy()
+                length = piece.last - piece.first
+                padded = np.pad(samples[:length], (0, max(0, length - len(samples))))
+                place(piece, padded, out, self.sample_rate)
+                advance((piece.end - piece.start) / self.sample_rate)
