@@ -11,9 +11,9 @@ from sqspeech.pitch import (
     quick_f0,
     shift_f0,
     speaker_pitch,
-    synthesize,
     track_f0,
 )
+from sqspeech.vocoders.world import synthesize
 
 RATE, HOP = 16000, 160
 

@@ -21,6 +21,7 @@ COMMANDS = (
     units.units,
     units.export,
     conversion.convert,
+    conversion.decode,
     evaluation.evaluate,
     evaluation.evaluate_units,
     conversion.enroll,

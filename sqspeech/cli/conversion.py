@@ -1,4 +1,4 @@
-"""Voices."""
+"""Conversion, decoding and speakers."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +10,7 @@ from sqspeech.cli.options import (
     Device,
     Inputs,
     Strict,
-    VocoderChoice,
+    VocoderName,
     find_device,
     open_inputs,
     open_output,
@@ -31,7 +31,7 @@ def convert(
     jobs_list: Annotated[
         Path | None, typer.Option("--list", metavar="FILE", help="Lines of `utterance speaker target` instead of --to.")
     ] = None,
-    vocoder: Annotated[VocoderChoice, typer.Option(help="What makes the waveform.")] = VocoderChoice.world,
+    vocoder: VocoderName = None,
     pitch: Annotated[
         str, typer.Option(metavar="target|keep|+N", help="With world: to the target's, as it is, or by N semitones.")
     ] = "target",
@@ -39,12 +39,14 @@ def convert(
     device: Device = "auto",
     strict: Strict = False,
 ) -> None:
-    """Say recordings in other voices."""
+    """Convert recordings to other speakers."""
     import torch
 
+    from sqspeech.codec import PitchRule
     from sqspeech.conversion import Converter, convert_all, plan
     from sqspeech.failures import Failures
 
+    rule = PitchRule.parse(pitch)
     found = find_device(device, jobs=jobs)
     if jobs > 1 and found.type != "cpu":
         raise SqspeechError(
@@ -54,16 +56,44 @@ def convert(
     torch.set_num_threads(1)
     left_out = Failures()
     with open_inputs(inputs, left_out) as utterances, open_output(output) as folder:
-        converter = Converter.load(checkpoint, found, vocoder.value)
+        converter = Converter.load(checkpoint, found, vocoder or "world")
         planned = plan(utterances, to, jobs_list, converter.trained.speakers)
         if folder != output and sum(len(job.targets) for job in planned) != 1:
             raise SqspeechError("-o -: standard output takes one recording in one voice; name a folder for more")
-        count, failures = convert_all(converter, planned, folder, pitch=pitch, processes=jobs)
+        count, failures = convert_all(converter, planned, folder, pitch=rule, processes=jobs)
     failures.absorb(left_out)
     failures.check(count, strict=strict)
     noted = failures.noted()
     if folder == output:
         print(f"{output}: {count} recordings, listed in {output / 'manifest.tsv'}{noted}")
+
+
+def decode(
+    checkpoint: Checkpoint,
+    units: Annotated[Path, typer.Argument(metavar="UNITS", help="A folder that `sqspeech units` wrote.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder to write.")],
+    to: Annotated[list[str], typer.Option(help="A speaker, `all`, or a mixture: p225:0.5,p226:0.5; repeatable.")] = [],  # noqa: B006
+    list_file: Annotated[
+        Path | None, typer.Option("--list", metavar="FILE", help="Lines of `utterance target` instead of --to.")
+    ] = None,
+    vocoder: VocoderName = None,
+    device: Device = "auto",
+    strict: Strict = False,
+) -> None:
+    """Decode units to speech: of any format that can be read back, with the model that made them."""
+    import torch
+
+    from sqspeech.codec import Codec
+    from sqspeech.conversion import decode_all, plan_decoding
+    from sqspeech.units import read
+
+    found = find_device(device)
+    torch.set_num_threads(1)  # as `convert`, so that its results are these
+    codec, of_all = Codec.load(checkpoint, found), read(units)
+    requests = plan_decoding(of_all, to, list_file, codec.speakers)
+    count, failures = decode_all(codec, of_all, requests, output, vocoder=vocoder)
+    failures.check(count, strict=strict)
+    print(f"{output}: {count} recordings, listed in {output / 'manifest.tsv'}")
 
 
 def enroll(
@@ -74,7 +104,7 @@ def enroll(
     device: Device = "auto",
     strict: Strict = False,
 ) -> None:
-    """Teach a model one more voice from some of its speech, 30 s or more; all else in it stays as it is."""
+    """Add a speaker to a model from some speech, 30 s or more; all else in it stays as it is."""
     from sqspeech import audio
     from sqspeech.atomic import atomic_path
     from sqspeech.checkpoint import TrainedModel, read_checkpoint, write_content
@@ -93,7 +123,7 @@ def enroll(
     with atomic_path(output) as temporary:
         write_content(temporary, content)
     seconds = sum(map(len, recordings)) / rate
-    print(f"{output}: knows {name}, from {seconds:.0f} s of speech{failures.noted()}")
+    print(f"{output}: has the speaker {name}, from {seconds:.0f} s of speech{failures.noted()}")
 
 
 def speakers(checkpoint: Checkpoint) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sqspeech.cli.options import Checkpoint, Data, Device, Strict, VocoderChoice, find_device
+from sqspeech.cli.options import Checkpoint, Data, Device, Strict, VocoderName, find_device
 from sqspeech.errors import ConfigError, SqspeechError
 from sqspeech.names import distinct, file_name
 
@@ -26,7 +26,7 @@ def evaluate(
         Path | None,
         typer.Option("--train", metavar="DATA", help="With --conversion: natural speech of the voices."),
     ] = None,
-    vocoder: Annotated[VocoderChoice, typer.Option(help="What makes the waveform.")] = VocoderChoice.world,
+    vocoder: VocoderName = None,
     device: Device = "auto",
     strict: Strict = False,
 ) -> None:
@@ -41,7 +41,7 @@ def evaluate(
         raise SqspeechError("--conversion PAIRS and --train DATA: one needs the other")
     of_voices = (conversion, DataDir.read(train_data)) if conversion and train_data else None
     metrics, failures = measure(
-        trained, DataDir.read(data), item=item, parallel=parallel, conversion=of_voices, vocoder=vocoder.value
+        trained, DataDir.read(data), item=item, parallel=parallel, conversion=of_voices, vocoder=vocoder or "world"
     )
     write_text(output, json.dumps(metrics, indent=2) + "\n")
     failures.check(metrics["utterances"], strict=strict)

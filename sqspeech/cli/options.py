@@ -6,7 +6,6 @@ import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from enum import StrEnum
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
@@ -36,11 +35,12 @@ Data = Annotated[Path, typer.Argument(metavar="DATA", help="A Kaldi data directo
 STANDARD = Path("-")
 
 
-class VocoderChoice(StrEnum):
-    """Vocoders by name."""
-
-    world = "world"
-    griffin_lim = "griffin_lim"
+VocoderName = Annotated[
+    str | None,
+    typer.Option(
+        "--vocoder", metavar="NAME", help="What makes the waveform; any other name lists those that there are."
+    ),
+]
 
 
 def find_device(name: str, *, jobs: int = 1) -> "torch.device":

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sqspeech.cli.options import Checkpoint, Device, VocoderChoice, find_device
+from sqspeech.cli.options import Checkpoint, Device, VocoderName, find_device
 from sqspeech.errors import SqspeechError
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def submit(
     auxiliary: Annotated[list[Auxiliary], typer.Option(help="Written beside the units; at most twice.")] = [],  # noqa: B006
     parallel_train: Annotated[bool, typer.Option("--parallel-train", help="train/parallel was trained on.")] = False,
     external_data: Annotated[bool, typer.Option("--external-data", help="Other corpora were trained on.")] = False,
-    vocoder: Annotated[VocoderChoice, typer.Option(help="What makes the waveform.")] = VocoderChoice.world,
+    vocoder: VocoderName = None,
     device: Device = "auto",
 ) -> None:
     """Write a language's part of a ZeroSpeech submission, check the whole and, if it is sound, archive it."""
@@ -72,7 +72,7 @@ def submit(
     if distance is Distance.dtw_kl and not one_hot:
         raise SqspeechError("--distance dtw_kl compares distributions, which code vectors are not; add --one-hot")
     part = plan(data, language.value, synthesis)
-    converter = Converter.load(checkpoint, find_device(device), vocoder.value)
+    converter = Converter.load(checkpoint, find_device(device), vocoder or "world")
     kinds = [Representation[name] for name in ("one_hot" if one_hot else "vectors", *auxiliary)]
     failures = build(converter, part, output, kinds)
     failures.check(len(part.utterances) + len(part.conversions) - len(failures.reasons), strict=False)

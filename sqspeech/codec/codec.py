@@ -188,7 +188,7 @@ class Codec:
             unknown; or the vocoder needs a pitch, and there is none.
         """
         known, target = check_units(units, self.trained), find_speaker(self.trained, speaker)
-        return self._synthesizer.decode(known, target, self._for_units(vocoder, pitch), pitch), self.sample_rate
+        return self._synthesizer.decode(known, target, self.vocoder_for_units(vocoder, pitch), pitch), self.sample_rate
 
     def convert(
         self,
@@ -270,7 +270,8 @@ class Codec:
     def _for_speech(self, vocoder: Vocoder | str | None) -> Vocoder:
         return self.find_vocoder(vocoder or self.vocoder or "world")
 
-    def _for_units(self, vocoder: Vocoder | str | None, pitch: Excitation | None) -> Vocoder:
+    def vocoder_for_units(self, vocoder: Vocoder | str | None = None, pitch: Excitation | None = None) -> Vocoder:
+        """Return the vocoder that `decode` uses; raises DataError where it needs a pitch and there is none."""
         if vocoder is None and pitch is not None:
             return self._for_speech(None)
         usable = without_pitch()

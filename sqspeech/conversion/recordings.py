@@ -1,17 +1,16 @@
 """Conversion of many recordings to many voices, with a manifest of what became of each."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from sqspeech.atomic import scratch_path, write_text
+from sqspeech.atomic import scratch_path
 from sqspeech.codec import PitchRule, find_speaker
 from sqspeech.conversion.computation import Row, Work, convert_each
 from sqspeech.conversion.converter import Converter
+from sqspeech.conversion.manifest import write_manifest
 from sqspeech.conversion.requests import SOURCE, ConversionRequest, check_names
 from sqspeech.failures import Failures
-from sqspeech.names import shown
 from sqspeech.progress import progress_bar
 
 COLUMNS = ("utt_id", "speaker", "source", "start", "end", "target", "output", "note")
@@ -72,11 +71,5 @@ def convert_all(
                 failures.notes.update((job.utterance.utt_id, str(row["note"])) for row in result if row["note"])
     if rows:
         about = {"checkpoint": converter.trained.digest, "vocoder": converter.vocoder.name, "pitch": str(rule)}
-        write_text(output / "manifest.json", json.dumps({**about, "recordings": rows}, indent=2) + "\n")
-        write_text(output / "manifest.tsv", _tsv(rows))
+        write_manifest(output, about, COLUMNS, rows)
     return len(rows), failures
-
-
-def _tsv(rows: Sequence[Mapping[str, object]]) -> str:
-    lines = [COLUMNS, *(["" if row[name] is None else shown(row[name]) for name in COLUMNS] for row in rows)]
-    return "".join("\t".join(line) + "\n" for line in lines)

@@ -21,9 +21,8 @@ class ConversionRequest:
     targets: tuple[str, ...]
 
     def file_name(self, target: str) -> str:
-        """Return the name of the file for a target, in which `_` stands for what joins a mixture."""
-        voice = file_name(re.sub(r"[^\w.+-]", "_", target), longest=LONGEST // 2)
-        return file_name(self.utterance.utt_id, f"-to-{voice}.wav")
+        """Return the name of the file for a target; see `result_name`."""
+        return result_name(self.utterance.utt_id, target)
 
     def seconds(self) -> float:
         """Return how much speech becomes of it; 0 where the recording cannot be read."""
@@ -31,6 +30,12 @@ class ConversionRequest:
             return self.utterance.seconds() * len(self.targets)
         except DataError:
             return 0.0  # it is reported when its turn comes
+
+
+def result_name(utt_id: str, target: str) -> str:
+    """Return the name of the file of an utterance for a target, in which `_` stands for what joins a mixture."""
+    speaker = file_name(re.sub(r"[^\w.+-]", "_", target), longest=LONGEST // 2)
+    return file_name(utt_id, f"-to-{speaker}.wav")
 
 
 def check_names(jobs: Sequence[ConversionRequest]) -> None:
