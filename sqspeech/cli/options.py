@@ -37,9 +37,7 @@ STANDARD = Path("-")
 
 VocoderName = Annotated[
     str | None,
-    typer.Option(
-        "--vocoder", metavar="NAME", help="What makes the waveform; any other name lists those that there are."
-    ),
+    typer.Option("--vocoder", metavar="NAME", help="What makes the waveform; an unknown name lists those there are."),
 ]
 
 
