@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import ConfigDict, Discriminator, Field, Tag, TypeAdapter, ValidationError, model_validator
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
 from sqspeech.atomic import write_text
@@ -19,18 +19,14 @@ from sqspeech.features import LogMelConfig
 from sqspeech.models.decoder import DecoderConfig
 from sqspeech.models.encoder import EncoderConfig
 from sqspeech.models.sqvae import Objective
-from sqspeech.quantizers import GaussianSQConfig, GaussianVaeConfig, VmfSQConfig, VqEmaConfig
+from sqspeech.quantizers import QUANTIZERS, QuantizerConfig
+from sqspeech.registered_config import Registered, section_class
 
 Precision = Literal["float32", "tf32", "bfloat16"]
 
 _STRICT = ConfigDict(extra="forbid", strict=True)
 
-QUANTIZERS = {
-    "gaussian_sq": GaussianSQConfig,
-    "vmf_sq": VmfSQConfig,
-    "vq_ema": VqEmaConfig,
-    "gaussian_vae": GaussianVaeConfig,
-}
+_QUANTIZER = Registered(QUANTIZERS, "gaussian_sq")
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
@@ -39,7 +35,7 @@ class TrainingConfig:
 
     The learning rate is halved at each of `learning_rate_milestones`; the Gumbel temperature at a step is
     exp(−`temperature_decay` · step). `objective` is the reconstruction term: ar_elbo, or the plain mse, which fits
-    vq_ema alone, since the other quantisers' terms are in nats. `precision` is that of the network's products on a
+    quantisers whose loss is not in nats, such as vq_ema. `precision` is that of the network's products on a
     GPU (a CPU computes in float32); the quantiser and the loss are in float32 always, and the recurrent network of the
     decoder in float32 or, where `precision` is lower, TF32. `log_every`, `validate_every`, `checkpoint_every` and
     `keep_every` count steps: of each `keep_every`-th step a checkpoint is kept, the newest `keep` of them (0: none).
@@ -63,34 +59,24 @@ class TrainingConfig:
     keep: int = Field(default=3, ge=0)
 
 
-def _quantizer_name(values: Any) -> str:
-    return str(values.get("name", "gaussian_sq") if isinstance(values, dict) else values.name)
-
-
-AnyQuantizerConfig = Annotated[
-    Annotated[GaussianSQConfig, Tag("gaussian_sq")]
-    | Annotated[VmfSQConfig, Tag("vmf_sq")]
-    | Annotated[VqEmaConfig, Tag("vq_ema")]
-    | Annotated[GaussianVaeConfig, Tag("gaussian_vae")],
-    Discriminator(_quantizer_name),
-]
-
-
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class ExperimentConfig:
     """Everything that makes an experiment; the defaults are the published ZeroSpeech configuration."""
 
     features: LogMelConfig = LogMelConfig()
     encoder: EncoderConfig = EncoderConfig()
-    quantizer: AnyQuantizerConfig = GaussianSQConfig()
+    quantizer: Annotated[QuantizerConfig, _QUANTIZER] = Field(default_factory=_QUANTIZER.build)
     decoder: DecoderConfig = DecoderConfig()
     crops: CropConfig = CropConfig()
     training: TrainingConfig = TrainingConfig()
 
     @model_validator(mode="after")
     def _check(self) -> "ExperimentConfig":
-        if self.training.objective == "mse" and self.quantizer.name != "vq_ema":
-            raise ValueError(f"training.objective: mse fits the quantizer vq_ema, not {self.quantizer.name}")
+        if self.training.objective == "mse" and self.quantizer.in_nats:
+            raise ValueError(
+                f"training.objective: mse does not fit the quantizer {self.quantizer.name}, whose loss is in nats; "
+                "use ar_elbo, or another quantizer, such as vq_ema"
+            )
         return self
 
     @classmethod
@@ -106,7 +92,7 @@ class ExperimentConfig:
             # JSON, because strict Python mode would refuse YAML's lists for tuples.
             return TypeAdapter(cls).validate_json(json.dumps(values), strict=True)
         except ValidationError as error:
-            raise ConfigError(f"{where}: {_explain(cls, error)}") from None
+            raise ConfigError(f"{where}: {_explain(cls, error, values)}") from None
 
     def to_dict(self) -> dict[str, Any]:
         """Return nested plain values, which `from_dict` reads back."""
@@ -164,23 +150,15 @@ def _override(values: dict[str, Any], override: str) -> None:
         raise ConfigError(f"--set {override}: {text!r} is no YAML value") from None
 
 
-def _explain(root: type, error: ValidationError) -> str:
+def _explain(root: type, error: ValidationError, values: Mapping[str, Any]) -> str:
     first = error.errors()[0]
     location = [str(part) for part in first["loc"]]
     kind, message = first["type"], first["msg"].removeprefix("Value error, ")
-    tag = location.pop(1) if location[:1] == ["quantizer"] and len(location) > 2 else None
     key = ".".join(location)
-    if kind == "union_tag_invalid":
-        tags = str(first["ctx"]["expected_tags"])
-        return f"{key}.name: {first['ctx']['tag']!r} is none of {tags}"
+    if kind == "unknown_name":
+        return f"{key}: {message}"
     if kind != "unexpected_keyword_argument":
         return f"{key}: {message}, found {first['input']!r}" if key else message
-    near = get_close_matches(location[-1], _keys(root, location[:-1], tag), n=1, cutoff=0)
+    known = [field.name for field in fields(section_class(root, location[:-1], values))]
+    near = get_close_matches(location[-1], known, n=1, cutoff=0)
     return f"unknown key {key}; the nearest one is {'.'.join([*location[:-1], *near])}"
-
-
-def _keys(root: type, sections: list[str], tag: str | None) -> list[str]:
-    """Return the keys of a section, which is the class of the field's default where it has variants."""
-    for section in sections:
-        root = QUANTIZERS[tag] if tag else next(f.type for f in fields(root) if f.name == section)  # type: ignore[assignment]
-    return [f.name for f in fields(root)]

@@ -61,7 +61,7 @@ def build(trained: TrainedModel, model_input: ModelInput = "samples") -> "onnx.M
         given = ["T", trained.config.features.n_mels]
         mel = graph.add("Transpose", "mel", perm=[1, 0])
     encoded = onnx_graph.add_encoder(graph, mel, trained.model.encoder)
-    onnx_graph.add_quantizer(graph, encoded, trained.model.quantizer)
+    trained.model.quantizer.add_to_graph(graph, encoded)
     return graph.model(
         inputs={model_input: (onnx.TensorProto.FLOAT, given)},
         outputs={

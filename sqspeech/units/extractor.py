@@ -34,8 +34,6 @@ LONGEST = 768
 AT_ONCE = {"cpu": 768, "cuda": 16384}
 # Windows are a multiple of this long, so that some are of the same length and can be computed together.
 GRAIN = 16
-# The difference of two scores, relative to their size, below which rounding may decide between them.
-ROUNDING = 3e-5
 # Codes that are computed again in double precision at once.
 EXACT_AT_ONCE = 64
 
@@ -228,9 +226,8 @@ class UnitExtractor:
         """Fill in the results of windows, computed as one; return those codes that rounding may decide."""
         quantizer = self.trained.model.quantizer
         z, extra = self._latents(self._encoder, windows, length)
-        best = quantizer.scores(z, extra).topk(2)
-        gap, size = best.values[..., 0] - best.values[..., 1], best.values.abs().sum(-1)
-        results = {"codes": best.indices[..., 0]}
+        choice = quantizer.choose(z, extra)
+        results = {"codes": choice.codes}
         if "posteriors" in windows[0].room:
             results["posteriors"] = quantizer.posterior(z, extra)
         if "continuous" in windows[0].room:
@@ -240,14 +237,14 @@ class UnitExtractor:
                 window.room[name][window.place : window.place + window.count] = row[: window.count]
         if self.info.precision != "float32":
             return []
-        places = torch.nonzero(gap <= ROUNDING * size).tolist()
+        places = torch.nonzero(choice.near).tolist()
         return [windows[row].at(offset) for row, offset in places if offset < windows[row].count]
 
     def _decide(self, windows: Sequence[_Window]) -> None:
         """Fill in codes one by one, in double precision from the samples on."""
         encoder, log_mel = self._double
         z, extra = self._latents(encoder, windows, 1, log_mel)
-        codes = self.trained.model.quantizer.scores(z, extra)[:, 0].argmax(-1)
+        codes = self.trained.model.quantizer.choose(z, extra).codes[:, 0]
         for window, code in zip(windows, codes.tolist(), strict=True):
             window.room["codes"][window.place] = code
 
@@ -261,7 +258,7 @@ class UnitExtractor:
             for window in windows
         ]
         lengths = [window.recording.frames for window in windows]
-        # TF32, which torch takes for a GPU's convolutions by itself, errs a hundred times more than `ROUNDING`.
+        # TF32, which torch takes for a GPU's convolutions by itself, errs far more than `Quantizer.choose` allows for.
         with full_precision(device):
             z, extra = encoder(torch.stack(mels), firsts, lengths, length).tensor_split([dim], -1)
         return z, extra

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import onnx
-import torch
 from numpy.typing import ArrayLike, NDArray
 from onnx import helper, numpy_helper
 from torch import nn
@@ -18,7 +17,6 @@ from sqspeech import __version__
 from sqspeech.features import AMPLITUDE_FLOOR, LogMel
 from sqspeech.models.batch_norm import BatchNorm
 from sqspeech.models.encoder import Encoder
-from sqspeech.quantizers import GaussianSQ, Quantizer
 
 # The oldest that have what the graph needs, so that old runtimes read it too.
 OPSET, IR_VERSION = 18, 8
@@ -121,36 +119,6 @@ def add_encoder(graph: Graph, mel: str, encoder: Encoder) -> str:
             case _:
                 raise NotImplementedError(f"{type(layer).__name__} in the encoder")
     return add("Transpose", add("Squeeze", hidden, _whole([0])), perm=[1, 0])
-
-
-def add_quantizer(graph: Graph, encoded: str, quantizer: Quantizer) -> None:
-    """Append the choice of the nearest codeword, (L, O) to `codes` (L,), `vectors` (L, D), `continuous` (L, D).
-
-    In double precision, as in `sqspeech.quantizers.distance.nearest`. On the unit sphere the nearest codeword is the
-    one of the largest product.
-    """
-    add, dim = graph.add, quantizer.dim
-    codebook = _codewords(quantizer)
-    continuous = add("Slice", encoded, _whole([0]), _whole([dim]), _whole([1]), output="continuous")
-    latents = add("Cast", continuous, to=onnx.TensorProto.DOUBLE)
-    norms: str | NDArray[np.float64] = (codebook**2).sum(1)
-    # A weight that all dimensions share changes no choice; variance IV has one for each.
-    if isinstance(quantizer, GaussianSQ) and quantizer.config.variance == "IV":
-        extra = add("Slice", encoded, _whole([dim]), _whole([2 * dim]), _whole([1]))
-        log_variance = add("Add", extra, _single(quantizer.log_variance.detach().cpu()))
-        weight = add("Cast", add("Exp", add("Neg", log_variance)), to=onnx.TensorProto.DOUBLE)
-        latents, norms = add("Mul", weight, latents), add("MatMul", weight, (codebook**2).T)
-    distance = add("Add", add("MatMul", latents, -2 * codebook.T), norms)
-    add("ArgMin", distance, axis=1, keepdims=0, output="codes")
-    add("Gather", _single(codebook), "codes", output="vectors")
-
-
-@torch.no_grad()
-def _codewords(quantizer: Quantizer) -> NDArray[np.float64]:
-    exact = copy.deepcopy(quantizer).cpu().double()
-    assert exact.codebook_size is not None
-    codewords: NDArray[np.float64] = exact.lookup(torch.arange(exact.codebook_size)).numpy()
-    return codewords
 
 
 def _single(values: ArrayLike) -> NDArray[np.float32]:
