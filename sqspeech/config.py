@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_type_hints
 
 import yaml
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
@@ -100,25 +100,84 @@ class ExperimentConfig:
         return values
 
 
+# Of sections whose class is chosen by name; a quantiser may contain another.
+_DEFAULT_NAMES = {
+    name: mark.default
+    for name, kind in get_type_hints(ExperimentConfig, include_extras=True).items()
+    for mark in getattr(kind, "__metadata__", ())
+}
+
+
 def load_config(path: Path, overrides: Sequence[str] = ()) -> ExperimentConfig:
-    """Read a YAML configuration and apply `section.key=value` overrides, whose values are YAML too.
+    """Read a YAML configuration with its bases and apply `section.key=value` overrides, whose values are YAML too.
 
     Raises
     ------
     ConfigError
-        The file is missing or no YAML mapping, an override is malformed, or a key or value is wrong.
+        A file is missing or no YAML mapping, bases form a circle, an override is malformed, or a key or value is
+        wrong.
     """
-    try:
-        values = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 (a SafeLoader)
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot read the configuration ({error.strerror})") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not YAML ({' '.join(str(error).split())})") from None
-    if not isinstance(values, dict):
-        raise ConfigError(f"{path}: not a mapping of sections; see the configurations in recipes/")
+    values = read_values(path)
     for override in overrides:
         _override(values, override)
     return ExperimentConfig.from_dict(values, str(path))
+
+
+def read_values(path: Path) -> dict[str, Any]:
+    """Return the plain values of a YAML configuration, laid over those of its `base`; raises ConfigError.
+
+    `base` is the path of another configuration, relative to the file. A key replaces that of the base, and of a section
+    only the keys that are given are replaced, unless its `name` differs: the base's keys are then another part's.
+    """
+    layers, seen = list[dict[str, Any]](), list[Path]()
+    following: Path | None = path
+    while following:
+        if following.resolve() in seen:
+            raise ConfigError(f"{path}: base: {following} is a base of itself; remove `base` from one of these files")
+        seen.append(following.resolve())
+        values = _read_yaml(following, path)
+        layers.append(values)
+        following = _base_of(values, following)
+    merged = layers.pop()
+    for layer in reversed(layers):
+        merged = _lay_over(merged, layer)
+    return merged
+
+
+def _read_yaml(path: Path, root: Path) -> dict[str, Any]:
+    where = f"{path}" if path == root else f"{root}: base: {path}"
+    try:
+        values = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 (a SafeLoader)
+    except OSError as error:
+        raise ConfigError(f"{where}: cannot read the configuration ({error.strerror})") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{where}: not YAML ({' '.join(str(error).split())})") from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"{where}: not a mapping of sections; see the configurations in recipes/")
+    return values
+
+
+def _base_of(values: dict[str, Any], path: Path) -> Path | None:
+    if "base" not in values:
+        return None
+    base = values.pop("base")
+    if not isinstance(base, str):
+        raise ConfigError(f"{path}: base: expected the path of another configuration, found {base!r}")
+    return path.parent / base
+
+
+def _lay_over(base: Mapping[str, Any], layer: Mapping[str, Any]) -> dict[str, Any]:
+    merged = {**base, **layer}
+    for key in base.keys() & layer.keys():
+        old, new = base[key], layer[key]
+        if isinstance(old, dict) and isinstance(new, dict) and _name(key, new, _name(key, old)) == _name(key, old):
+            merged[key] = _lay_over(old, new)
+    return merged
+
+
+def _name(section: str, values: Mapping[str, Any], default: object = None) -> object:
+    """Return the name of the part that a section configures."""
+    return values.get("name", default or _DEFAULT_NAMES.get(section))
 
 
 def save_config(path: Path, config: ExperimentConfig) -> None:
