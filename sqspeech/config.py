@@ -6,31 +6,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_type_hints
 
 import yaml
-from pydantic import ConfigDict, Discriminator, Field, Tag, TypeAdapter, ValidationError, model_validator
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
 from sqspeech.atomic import write_text
 from sqspeech.data.crops import CropConfig
 from sqspeech.errors import ConfigError
 from sqspeech.features import LogMelConfig
-from sqspeech.models.decoder import DecoderConfig
-from sqspeech.models.encoder import EncoderConfig
+from sqspeech.models.base import DECODERS, ENCODERS
 from sqspeech.models.sqvae import Objective
-from sqspeech.quantizers import GaussianSQConfig, GaussianVaeConfig, VmfSQConfig, VqEmaConfig
+from sqspeech.quantizers import QUANTIZERS, QuantizerConfig
+from sqspeech.registered_config import Registered, section_class
 
 Precision = Literal["float32", "tf32", "bfloat16"]
 
 _STRICT = ConfigDict(extra="forbid", strict=True)
 
-QUANTIZERS = {
-    "gaussian_sq": GaussianSQConfig,
-    "vmf_sq": VmfSQConfig,
-    "vq_ema": VqEmaConfig,
-    "gaussian_vae": GaussianVaeConfig,
-}
+_ENCODER, _DECODER = Registered(ENCODERS, "conv"), Registered(DECODERS, "gru")
+_QUANTIZER = Registered(QUANTIZERS, "gaussian_sq")
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
@@ -39,7 +35,7 @@ class TrainingConfig:
 
     The learning rate is halved at each of `learning_rate_milestones`; the Gumbel temperature at a step is
     exp(−`temperature_decay` · step). `objective` is the reconstruction term: ar_elbo, or the plain mse, which fits
-    vq_ema alone, since the other quantisers' terms are in nats. `precision` is that of the network's products on a
+    quantisers whose loss is not in nats, such as vq_ema. `precision` is that of the network's products on a
     GPU (a CPU computes in float32); the quantiser and the loss are in float32 always, and the recurrent network of the
     decoder in float32 or, where `precision` is lower, TF32. `log_every`, `validate_every`, `checkpoint_every` and
     `keep_every` count steps: of each `keep_every`-th step a checkpoint is kept, the newest `keep` of them (0: none).
@@ -63,34 +59,24 @@ class TrainingConfig:
     keep: int = Field(default=3, ge=0)
 
 
-def _quantizer_name(values: Any) -> str:
-    return str(values.get("name", "gaussian_sq") if isinstance(values, dict) else values.name)
-
-
-AnyQuantizerConfig = Annotated[
-    Annotated[GaussianSQConfig, Tag("gaussian_sq")]
-    | Annotated[VmfSQConfig, Tag("vmf_sq")]
-    | Annotated[VqEmaConfig, Tag("vq_ema")]
-    | Annotated[GaussianVaeConfig, Tag("gaussian_vae")],
-    Discriminator(_quantizer_name),
-]
-
-
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class ExperimentConfig:
     """Everything that makes an experiment; the defaults are the published ZeroSpeech configuration."""
 
     features: LogMelConfig = LogMelConfig()
-    encoder: EncoderConfig = EncoderConfig()
-    quantizer: AnyQuantizerConfig = GaussianSQConfig()
-    decoder: DecoderConfig = DecoderConfig()
+    encoder: Annotated[Any, _ENCODER] = Field(default_factory=_ENCODER.build)
+    quantizer: Annotated[QuantizerConfig, _QUANTIZER] = Field(default_factory=_QUANTIZER.build)
+    decoder: Annotated[Any, _DECODER] = Field(default_factory=_DECODER.build)
     crops: CropConfig = CropConfig()
     training: TrainingConfig = TrainingConfig()
 
     @model_validator(mode="after")
     def _check(self) -> "ExperimentConfig":
-        if self.training.objective == "mse" and self.quantizer.name != "vq_ema":
-            raise ValueError(f"training.objective: mse fits the quantizer vq_ema, not {self.quantizer.name}")
+        if self.training.objective == "mse" and self.quantizer.in_nats:
+            raise ValueError(
+                f"training.objective: mse does not fit the quantizer {self.quantizer.name}, whose loss is in nats; "
+                "use ar_elbo, or another quantizer, such as vq_ema"
+            )
         return self
 
     @classmethod
@@ -106,7 +92,7 @@ class ExperimentConfig:
             # JSON, because strict Python mode would refuse YAML's lists for tuples.
             return TypeAdapter(cls).validate_json(json.dumps(values), strict=True)
         except ValidationError as error:
-            raise ConfigError(f"{where}: {_explain(cls, error)}") from None
+            raise ConfigError(f"{where}: {_explain(cls, error, values)}") from None
 
     def to_dict(self) -> dict[str, Any]:
         """Return nested plain values, which `from_dict` reads back."""
@@ -114,25 +100,84 @@ class ExperimentConfig:
         return values
 
 
+# Of sections whose class is chosen by name; a quantiser may contain another.
+_DEFAULT_NAMES = {
+    name: mark.default
+    for name, kind in get_type_hints(ExperimentConfig, include_extras=True).items()
+    for mark in getattr(kind, "__metadata__", ())
+}
+
+
 def load_config(path: Path, overrides: Sequence[str] = ()) -> ExperimentConfig:
-    """Read a YAML configuration and apply `section.key=value` overrides, whose values are YAML too.
+    """Read a YAML configuration with its bases and apply `section.key=value` overrides, whose values are YAML too.
 
     Raises
     ------
     ConfigError
-        The file is missing or no YAML mapping, an override is malformed, or a key or value is wrong.
+        A file is missing or no YAML mapping, bases form a circle, an override is malformed, or a key or value is
+        wrong.
     """
-    try:
-        values = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 (a SafeLoader)
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot read the configuration ({error.strerror})") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not YAML ({' '.join(str(error).split())})") from None
-    if not isinstance(values, dict):
-        raise ConfigError(f"{path}: not a mapping of sections; see the configurations in recipes/")
+    values = read_values(path)
     for override in overrides:
         _override(values, override)
     return ExperimentConfig.from_dict(values, str(path))
+
+
+def read_values(path: Path) -> dict[str, Any]:
+    """Return the plain values of a YAML configuration, laid over those of its `base`; raises ConfigError.
+
+    `base` is the path of another configuration, relative to the file. A key replaces that of the base, and of a section
+    only the keys that are given are replaced, unless its `name` differs: the base's keys are then another part's.
+    """
+    layers, seen = list[dict[str, Any]](), list[Path]()
+    following: Path | None = path
+    while following:
+        if following.resolve() in seen:
+            raise ConfigError(f"{path}: base: {following} is a base of itself; remove `base` from one of these files")
+        seen.append(following.resolve())
+        values = _read_yaml(following, path)
+        layers.append(values)
+        following = _base_of(values, following)
+    merged = layers.pop()
+    for layer in reversed(layers):
+        merged = _lay_over(merged, layer)
+    return merged
+
+
+def _read_yaml(path: Path, root: Path) -> dict[str, Any]:
+    where = f"{path}" if path == root else f"{root}: base: {path}"
+    try:
+        values = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 (a SafeLoader)
+    except OSError as error:
+        raise ConfigError(f"{where}: cannot read the configuration ({error.strerror})") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{where}: not YAML ({' '.join(str(error).split())})") from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"{where}: not a mapping of sections; see the configurations in recipes/")
+    return values
+
+
+def _base_of(values: dict[str, Any], path: Path) -> Path | None:
+    if "base" not in values:
+        return None
+    base = values.pop("base")
+    if not isinstance(base, str):
+        raise ConfigError(f"{path}: base: expected the path of another configuration, found {base!r}")
+    return path.parent / base
+
+
+def _lay_over(base: Mapping[str, Any], layer: Mapping[str, Any]) -> dict[str, Any]:
+    merged = {**base, **layer}
+    for key in base.keys() & layer.keys():
+        old, new = base[key], layer[key]
+        if isinstance(old, dict) and isinstance(new, dict) and _name(key, new, _name(key, old)) == _name(key, old):
+            merged[key] = _lay_over(old, new)
+    return merged
+
+
+def _name(section: str, values: Mapping[str, Any], default: object = None) -> object:
+    """Return the name of the part that a section configures."""
+    return values.get("name", default or _DEFAULT_NAMES.get(section))
 
 
 def save_config(path: Path, config: ExperimentConfig) -> None:
@@ -164,23 +209,15 @@ def _override(values: dict[str, Any], override: str) -> None:
         raise ConfigError(f"--set {override}: {text!r} is no YAML value") from None
 
 
-def _explain(root: type, error: ValidationError) -> str:
+def _explain(root: type, error: ValidationError, values: Mapping[str, Any]) -> str:
     first = error.errors()[0]
     location = [str(part) for part in first["loc"]]
     kind, message = first["type"], first["msg"].removeprefix("Value error, ")
-    tag = location.pop(1) if location[:1] == ["quantizer"] and len(location) > 2 else None
     key = ".".join(location)
-    if kind == "union_tag_invalid":
-        tags = str(first["ctx"]["expected_tags"])
-        return f"{key}.name: {first['ctx']['tag']!r} is none of {tags}"
+    if kind == "unknown_name":
+        return f"{key}: {message}"
     if kind != "unexpected_keyword_argument":
         return f"{key}: {message}, found {first['input']!r}" if key else message
-    near = get_close_matches(location[-1], _keys(root, location[:-1], tag), n=1, cutoff=0)
+    known = [field.name for field in fields(section_class(root, location[:-1], values))]
+    near = get_close_matches(location[-1], known, n=1, cutoff=0)
     return f"unknown key {key}; the nearest one is {'.'.join([*location[:-1], *near])}"
-
-
-def _keys(root: type, sections: list[str], tag: str | None) -> list[str]:
-    """Return the keys of a section, which is the class of the field's default where it has variants."""
-    for section in sections:
-        root = QUANTIZERS[tag] if tag else next(f.type for f in fields(root) if f.name == section)  # type: ignore[assignment]
-    return [f.name for f in fields(root)]

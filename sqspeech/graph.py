@@ -5,7 +5,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-# The element type of double precision, for the operator Cast.
+# TensorProto.DOUBLE, for the operator Cast.
 DOUBLE = 11
 
 

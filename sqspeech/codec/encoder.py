@@ -28,8 +28,6 @@ LONGEST = 768
 AT_ONCE = {"cpu": 768, "cuda": 16384}
 # Windows are a multiple of this long, so that some are of the same length and can be computed together.
 GRAIN = 16
-# The difference of two scores, relative to their size, below which rounding may decide between them.
-ROUNDING = 3e-5
 # Units that are computed again in double precision at once.
 EXACT_AT_ONCE = 64
 
@@ -133,8 +131,9 @@ class ChunkedEncoder:
     def _buffers(self, count: int, names: Sequence[str]) -> dict[str, NDArray[Any]]:
         """Return arrays for the results."""
         quantizer = self.trained.model.quantizer
-        kinds = {"codes": (np.int64, ()), "continuous": (np.float32, (quantizer.dim,))}
-        kinds["posteriors"] = np.float32, (quantizer.codebook_size or 0,)
+        stages = () if quantizer.stages == 1 else (quantizer.stages,)
+        kinds = {"codes": (np.int64, stages), "continuous": (np.float32, (quantizer.dim,))}
+        kinds["posteriors"] = np.float32, (*stages, quantizer.codebook_size or 0)
         return {name: np.empty((count, *kinds[name][1]), kinds[name][0]) for name in names}
 
     def _compute(self, windows: Sequence[_Window], length: int) -> list[_Window]:
@@ -143,9 +142,8 @@ class ChunkedEncoder:
         z, extra = self._encoded(self._windows, windows, length)
         results, near = dict[str, Tensor](), None
         if "codes" in wanted:
-            best = quantizer.scores(z, extra).topk(2)
-            gap, size = best.values[..., 0] - best.values[..., 1], best.values.abs().sum(-1)
-            results["codes"], near = best.indices[..., 0], gap <= ROUNDING * size
+            choice = quantizer.choose(z, extra)
+            results["codes"], near = choice.codes, choice.near
         if "posteriors" in wanted:
             results["posteriors"] = quantizer.posterior(z, extra)
         if "continuous" in wanted:
@@ -162,7 +160,7 @@ class ChunkedEncoder:
         """Fill in codes one by one, in double precision from the samples on."""
         encoder, log_mel = self._double
         z, extra = self._encoded(encoder, windows, 1, log_mel)
-        codes = self.trained.model.quantizer.scores(z, extra)[:, 0].argmax(-1)
+        codes = self.trained.model.quantizer.choose(z, extra).codes[:, 0]
         for window, code in zip(windows, codes.tolist(), strict=True):
             window.buffers["codes"][window.offset] = code
 
@@ -175,7 +173,7 @@ class ChunkedEncoder:
             for window in windows
         ]
         lengths = [window.recording.frames for window in windows]
-        # TF32, which torch takes for a GPU's convolutions by itself, errs a hundred times more than `ROUNDING`.
+        # TF32, which torch takes for a GPU's convolutions by itself, errs far more than `Quantizer.choose` allows for.
         with full_precision(self.trained.device):
             encoded = encoder(torch.stack(mels), firsts, lengths, length)
         z, extra = encoded.tensor_split([self.trained.model.quantizer.dim], -1)

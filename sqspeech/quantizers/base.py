@@ -1,15 +1,13 @@
-"""Common parts of the quantisers: their result, masks, sampling."""
+"""The contract of the quantisers, their registry, and their result."""
 
-import math
 from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
 
-import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-from torch.nn import functional
 
-from sqspeech import distributed
-from sqspeech.quantizers.precision import full_product
+from sqspeech.graph import Graph
+from sqspeech.registry import Registry
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +19,8 @@ class Quantized:
     z
         Quantised latents, shape (B, T, D).
     codes
-        Indices of the chosen codewords, shape (B, T), in [0, K); None where there is no codebook.
+        Indices of the chosen codewords, shape (B, T), or (B, T, Q) where there are Q stages, in [0, K); None where
+        there is no codebook.
     loss
         The latent part of the objective.
     statistics
@@ -32,82 +31,106 @@ class Quantized:
     """
 
     z: Float[Tensor, "B T D"]
-    codes: Int[Tensor, "B T"] | None
+    codes: Int[Tensor, "B T *Q"] | None
     loss: Float[Tensor, ""]
     statistics: dict[str, Tensor] = field(default_factory=dict)
 
 
-def keep_real(values: Float[Tensor, "B T C"], mask: Bool[Tensor, "B T"] | None) -> Float[Tensor, "B T C"]:
-    """Return the values with zeros in the padding, so that nothing there reaches a result or a gradient."""
-    return values if mask is None else values.masked_fill(~mask.unsqueeze(-1), 0.0)
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """The most probable codes (B, T) or (B, T, Q), and the positions (B, T) where rounding may have decided them."""
+
+    codes: Int[Tensor, "B T *Q"]
+    near: Bool[Tensor, "B T"]
 
 
-def sum_over_time(values: Float[Tensor, "B T"], mask: Bool[Tensor, "B T"] | None) -> Float[Tensor, ""]:
-    """Return the mean over the batch of the sum over real positions."""
-    return (values if mask is None else values * mask).sum(1).mean()
+@runtime_checkable
+class QuantizerConfig(Protocol):
+    """The configuration of a quantiser: a frozen dataclass, which refuses unknown keys.
 
-
-def mean(values: Float[Tensor, "#B #T C"], mask: Bool[Tensor, "B T"] | None) -> Float[Tensor, ""]:
-    """Return the mean over real positions and channels."""
-    if mask is None:
-        return values.mean()
-    per_position = values.mean(-1).expand(mask.shape)
-    return (per_position * mask).sum() / mask.sum()
-
-
-def batch_perplexity(
-    codes: Int[Tensor, "B T"], codebook_size: int, mask: Bool[Tensor, "B T"] | None
-) -> Float[Tensor, ""]:
-    """Return exp(−Σ p log p) of the hard counts of a batch of codes."""
-    counts = distributed.all_reduce_sum(count(codes, codebook_size, mask))
-    perplexity: Tensor = torch.special.entr(counts / counts.sum()).sum().exp()
-    return perplexity
-
-
-def count(codes: Int[Tensor, "B T"], codebook_size: int, mask: Bool[Tensor, "B T"] | None) -> Float[Tensor, " K"]:
-    """Return how many real positions chose each codeword."""
-    ones = torch.ones(codes.shape, device=codes.device) if mask is None else mask.float()
-    return torch.zeros(codebook_size, device=codes.device).index_add_(0, codes.flatten(), ones.flatten())
-
-
-def sample(
-    logits: Float[Tensor, "B T K"], temperature: float | Float[Tensor, ""], codebook: Float[Tensor, "K D"]
-) -> Float[Tensor, "B T D"]:
-    """Return Σ_k y_k b_k with y a Gumbel-softmax sample, which is relaxed and not straight-through.
-
-    Raises
-    ------
-    ValueError
-        The temperature is not positive.
+    Attributes
+    ----------
+    name
+        That of the registry.
+    in_nats
+        True where the quantiser's loss is a divergence in nats, which only a likelihood can be added to.
     """
-    if not isinstance(temperature, Tensor) and not temperature > 0:
-        raise ValueError(f"temperature {temperature} is not positive")
-    # −log(−log u): uniform draws run on all cores, exponential_ on one. A draw of exactly 0 gives probability 0.
-    negative_gumbel = distributed.uniform(logits).log_().neg_().log_()
-    return full_product(functional.softmax((logits - negative_gumbel) / temperature, dim=-1), codebook)
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def in_nats(self) -> bool: ...  # noqa: D102
 
 
-def stochastic(
-    *,
-    z: Float[Tensor, "B T D"],
-    codes: Int[Tensor, "B T"],
-    logits: Float[Tensor, "B T K"],
-    energy: Float[Tensor, "B T"],
-    mask: Bool[Tensor, "B T"] | None,
-    scale: dict[str, Tensor],
-) -> Quantized:
-    """Return the result of a stochastic quantiser with posterior softmax(`logits`) and the given energy.
+@runtime_checkable
+class Quantizer(Protocol):
+    """A module that maps latents to codewords; any network can use it.
 
-    The loss is energy − H(P) + log K per position: the KL divergence to the uniform prior, not negative.
-    `scale` is the statistic of the posterior's width.
+    Attributes
+    ----------
+    config
+        Its configuration.
+    dim
+        D.
+    extra_channels
+        E, how many channels the encoder gives beside the latents.
+    codebook_size
+        K, of one stage; None without a codebook, and what needs codes then raises ConfigError.
+    stages
+        Q. The codes of several stages have an axis of this length at the end, those of one stage none.
     """
-    log_posterior = functional.log_softmax(logits, dim=-1)
-    entropy = -(log_posterior.exp() * log_posterior).sum(-1)
-    kl = sum_over_time(energy - entropy + math.log(logits.shape[-1]), mask)
-    statistics = {
-        "kl": kl,
-        "entropy": mean(entropy.unsqueeze(-1), mask),
-        **scale,
-        "batch_perplexity": batch_perplexity(codes, logits.shape[-1], mask),
-    }
-    return Quantized(z=z, codes=codes, loss=kl, statistics=statistics)
+
+    @property
+    def config(self) -> QuantizerConfig: ...  # noqa: D102
+    @property
+    def dim(self) -> int: ...  # noqa: D102
+    @property
+    def extra_channels(self) -> int: ...  # noqa: D102
+    @property
+    def codebook_size(self) -> int | None: ...  # noqa: D102
+    @property
+    def stages(self) -> int: ...  # noqa: D102
+
+    def __init__(self, config: Any) -> None: ...
+
+    def __call__(
+        self,
+        z: Float[Tensor, "B T D"],
+        extra: Float[Tensor, "B T E"] | None = None,
+        temperature: float | Float[Tensor, ""] = 1.0,
+        mask: Bool[Tensor, "B T"] | None = None,
+    ) -> Quantized:
+        """Quantise a batch: as training does in training mode, to the most probable codewords in eval mode.
+
+        `mask` is True at real positions; what the padding holds reaches no loss, statistic or gradient. Computes in
+        single precision at least, under autocast too, and never waits for the device.
+        """
+
+    def encode(self, z: Float[Tensor, "B T D"], extra: Float[Tensor, "B T E"] | None = None) -> Int[Tensor, "B T *Q"]:
+        """Return the most probable codes, in memory that is bounded however long the input is."""
+
+    def lookup(self, codes: Int[Tensor, "*positions"]) -> Float[Tensor, "*positions D"]:
+        """Return the codewords of codes; of Q stages (..., Q), their sum."""
+
+    def choose(self, z: Float[Tensor, "B T D"], extra: Float[Tensor, "B T E"] | None = None) -> Choice:
+        """Return the most probable codes and where they are uncertain, in double precision."""
+
+    def posterior(
+        self, z: Float[Tensor, "B T D"], extra: Float[Tensor, "B T E"] | None = None
+    ) -> Float[Tensor, "B T *Q K"]:
+        """Return P(z_q = b_k | z), of each stage given the codes before it; ConfigError where there is none."""
+
+    def add_to_graph(self, graph: Graph, encoded: str) -> None:
+        """Append the choice of codes to an ONNX graph.
+
+        Of the encoder's output (L, O) it makes `codes` (L,) or (L, Q), `vectors` (L, D), their codewords, and
+        `continuous` (L, D), the latents.
+        """
+
+
+QUANTIZERS: Registry[Quantizer] = Registry("quantizer", "sqspeech.quantizers")
+
+
+def build_quantizer(config: QuantizerConfig) -> Quantizer:
+    """Return the quantiser of a configuration."""
+    return QUANTIZERS.of(config)(config)

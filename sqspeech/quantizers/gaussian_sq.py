@@ -1,7 +1,7 @@
 """Gaussian stochastic quantisation."""
 
 import math
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Bool, Float, Float64, Int
@@ -10,9 +10,14 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sqspeech.quantizers.base import Quantized, keep_real, mean, sample, stochastic
+from sqspeech.graph import DOUBLE, Graph, single
+from sqspeech.quantizers.base import QUANTIZERS, Quantized
+from sqspeech.quantizers.codebook import Codebook
 from sqspeech.quantizers.distance import nearest, weighted_distance
+from sqspeech.quantizers.graph import add_nearest
 from sqspeech.quantizers.precision import at_least_single, full_precision
+from sqspeech.quantizers.statistics import keep_real, mean
+from sqspeech.quantizers.stochastic import sample, stochastic
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
@@ -27,6 +32,7 @@ class GaussianSQConfig:
     stay near where they were drawn, and what is random in them is then in the units' code vectors.
     """
 
+    in_nats: ClassVar[bool] = True
     name: Literal["gaussian_sq"] = "gaussian_sq"
     codebook_size: int = Field(default=512, ge=2)
     codebook_dim: int = Field(default=64, ge=1)
@@ -42,7 +48,8 @@ class GaussianSQConfig:
         return self
 
 
-class GaussianSQ(nn.Module):
+@QUANTIZERS.register("gaussian_sq", config=GaussianSQConfig)
+class GaussianSQ(Codebook):
     """Stochastic quantisation with P(z_q = b_k | z) = softmax_k(−½ Σ_d (z_d − b_kd)² / σ_d²).
 
     Training draws a Gumbel-softmax sample, so the codebook is a plain parameter that learns by gradient: no
@@ -126,15 +133,17 @@ class GaussianSQ(nn.Module):
         weight = torch.exp(-self._log_variance(None if extra is None else extra.double(), None).double())
         return -0.5 * weighted_distance(z.double(), weight, self.codebook.double())
 
-    def posterior(
-        self, z: Float[Tensor, "B T D"], extra: Float[Tensor, "B T E"] | None = None
-    ) -> Float[Tensor, "B T K"]:
-        """Return P(z_q = b_k | z)."""
-        return functional.softmax(self.scores(z, extra), dim=-1).float()
-
     def lookup(self, codes: Int[Tensor, "*positions"]) -> Float[Tensor, "*positions D"]:
         """Return the codewords of `codes`."""
         return functional.embedding(codes, self.codebook)
+
+    def add_choice(self, graph: Graph, latents: str, extra: str | None) -> tuple[str, str]:
+        """Append the choice to an ONNX graph; a weight that all dimensions share changes none."""
+        weight = None
+        if extra and self.config.variance == "IV":
+            log_variance = graph.add("Add", extra, single(self.log_variance.detach().cpu()))
+            weight = graph.add("Cast", graph.add("Exp", graph.add("Neg", log_variance)), to=DOUBLE)
+        return add_nearest(graph, latents, self.codewords(), weight)
 
     def _log_variance(self, extra: Tensor | None, mask: Tensor | None) -> Float[Tensor, "#B #T V"]:
         scalar = at_least_single(self.log_variance).reshape(1, 1, 1)

@@ -1,22 +1,25 @@
 """A Gaussian latent without a codebook: the VAE baseline."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
-from jaxtyping import Bool, Float, Float64, Int
+from jaxtyping import Bool, Float, Int
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
 from sqspeech.errors import ConfigError
-from sqspeech.quantizers.base import Quantized, keep_real, mean, sum_over_time
+from sqspeech.graph import Graph
+from sqspeech.quantizers.base import QUANTIZERS, Choice, Quantized
 from sqspeech.quantizers.precision import at_least_single
+from sqspeech.quantizers.statistics import keep_real, mean, sum_over_time
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
 class GaussianVaeConfig:
     """A VAE's latent: its dimension."""
 
+    in_nats: ClassVar[bool] = True
     name: Literal["gaussian_vae"] = "gaussian_vae"
     latent_dim: int = Field(default=64, ge=1)
 
@@ -26,6 +29,7 @@ def no_units() -> ConfigError:
     return ConfigError("the quantizer gaussian_vae has no codebook and so no units; use a model with another quantizer")
 
 
+@QUANTIZERS.register("gaussian_vae", config=GaussianVaeConfig)
 class GaussianVae(nn.Module):
     """The latent of a VAE, q(z) = N(z, exp(extra)) against N(0, I), with the contract of a quantiser.
 
@@ -42,6 +46,7 @@ class GaussianVae(nn.Module):
     """
 
     codebook_size = None
+    stages = 1
 
     def __init__(self, config: GaussianVaeConfig) -> None:
         super().__init__()
@@ -70,9 +75,7 @@ class GaussianVae(nn.Module):
         """Raise ConfigError."""
         raise no_units()
 
-    def scores(
-        self, z: Float[Tensor, "B T D"], extra: Float[Tensor, "B T D"] | None = None
-    ) -> Float64[Tensor, "B T K"]:
+    def choose(self, z: Float[Tensor, "B T D"], extra: Float[Tensor, "B T D"] | None = None) -> Choice:
         """Raise ConfigError."""
         raise no_units()
 
@@ -83,5 +86,9 @@ class GaussianVae(nn.Module):
         raise no_units()
 
     def lookup(self, codes: Int[Tensor, "*positions"]) -> Float[Tensor, "*positions D"]:
+        """Raise ConfigError."""
+        raise no_units()
+
+    def add_to_graph(self, graph: Graph, encoded: str) -> None:
         """Raise ConfigError."""
         raise no_units()

@@ -1,7 +1,7 @@
 """Von Mises–Fisher stochastic quantisation."""
 
 import math
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Bool, Float, Float64, Int
@@ -10,22 +10,27 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sqspeech.quantizers.base import Quantized, keep_real, sample, stochastic
+from sqspeech.quantizers.base import QUANTIZERS, Quantized
+from sqspeech.quantizers.codebook import Codebook
 from sqspeech.quantizers.distance import CHUNK
 from sqspeech.quantizers.precision import at_least_single, full_precision, full_product
+from sqspeech.quantizers.statistics import keep_real
+from sqspeech.quantizers.stochastic import sample, stochastic
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
 class VmfSQConfig:
     """Von Mises–Fisher SQ: K codewords of dimension D on the unit sphere, κ starting at `initial_kappa`."""
 
+    in_nats: ClassVar[bool] = True
     name: Literal["vmf_sq"] = "vmf_sq"
     codebook_size: int = Field(default=512, ge=2)
     codebook_dim: int = Field(default=64, ge=1)
     initial_kappa: float = Field(default=10.0, gt=0)
 
 
-class VmfSQ(nn.Module):
+@QUANTIZERS.register("vmf_sq", config=VmfSQConfig)
+class VmfSQ(Codebook):
     """Stochastic quantisation on the unit sphere: P(z_q = b_k | z) = softmax_k(κ z·b_k).
 
     Latents and codewords are scaled to unit length first; κ is one learned positive scalar.
@@ -39,8 +44,6 @@ class VmfSQ(nn.Module):
     extra_channels
         0: the encoder gives nothing beside the latents.
     """
-
-    extra_channels = 0
 
     def __init__(self, config: VmfSQConfig) -> None:
         super().__init__()
@@ -82,12 +85,6 @@ class VmfSQ(nn.Module):
     ) -> Float64[Tensor, "B T K"]:
         """Return ln P(z_q = b_k | z) but for a constant of each position, in double precision."""
         return self.log_kappa.double().exp() * (_unit(z.double()) @ _unit(self.codebook.double()).T)
-
-    def posterior(
-        self, z: Float[Tensor, "B T D"], extra: Float[Tensor, "B T E"] | None = None
-    ) -> Float[Tensor, "B T K"]:
-        """Return P(z_q = b_k | z)."""
-        return functional.softmax(self.scores(z, extra), dim=-1).float()
 
     def lookup(self, codes: Int[Tensor, "*positions"]) -> Float[Tensor, "*positions D"]:
         """Return the unit codewords of `codes`."""

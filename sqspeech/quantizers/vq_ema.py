@@ -1,19 +1,20 @@
 """Vector quantisation with a codebook of moving averages: the baseline."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Bool, Float, Float64, Int
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from sqspeech import distributed
-from sqspeech.errors import ConfigError
-from sqspeech.quantizers.base import Quantized, batch_perplexity, count, keep_real, mean
+from sqspeech.quantizers.base import QUANTIZERS, Quantized
+from sqspeech.quantizers.codebook import Codebook, no_posterior
 from sqspeech.quantizers.distance import nearest, weighted_distance
 from sqspeech.quantizers.precision import at_least_single, full_precision
+from sqspeech.quantizers.statistics import batch_perplexity, count, keep_real, mean
 
 SMOOTHING = 1e-5
 
@@ -25,6 +26,7 @@ class VqEmaConfig:
     With `reset`, a codeword that no latent chose in `reset_after` training steps is drawn again from a batch.
     """
 
+    in_nats: ClassVar[bool] = False
     name: Literal["vq_ema"] = "vq_ema"
     codebook_size: int = Field(default=512, ge=2)
     codebook_dim: int = Field(default=64, ge=1)
@@ -34,7 +36,8 @@ class VqEmaConfig:
     reset_after: int = Field(default=100, ge=1)
 
 
-class VqEma(nn.Module):
+@QUANTIZERS.register("vq_ema", config=VqEmaConfig)
+class VqEma(Codebook):
     """Nearest codeword, straight-through gradient, and a codebook that follows the latents' moving average.
 
     Source: van den Oord et al., "Neural Discrete Representation Learning", arXiv 1711.00937, appendix A.1, with
@@ -53,7 +56,6 @@ class VqEma(nn.Module):
         Shape (K,): training steps since a codeword was last chosen.
     """
 
-    extra_channels = 0
     codebook: Tensor
     counts: Tensor
     sums: Tensor
@@ -116,7 +118,7 @@ class VqEma(nn.Module):
         self, z: Float[Tensor, "B T D"], extra: Float[Tensor, "B T E"] | None = None
     ) -> Float[Tensor, "B T K"]:
         """Raise ConfigError: the nearest codeword is chosen, with no probability."""
-        raise ConfigError("the quantizer vq_ema has no posterior; ask for codes or vectors, or use an SQ-VAE")
+        raise no_posterior("vq_ema")
 
     def lookup(self, codes: Int[Tensor, "*positions"]) -> Float[Tensor, "*positions D"]:
         """Return the codewords of `codes`."""

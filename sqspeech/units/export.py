@@ -62,7 +62,7 @@ def build(trained: TrainedModel, model_input: ModelInput = "samples") -> "onnx.M
         mel = graph.add("Transpose", "mel", perm=[1, 0])
     used = onnx_graph.add_used_frames(graph, mel, trained.model.geometry)
     encoded = trained.model.encoder.add_to_graph(graph, used)
-    onnx_graph.add_quantizer(graph, encoded, trained.model.quantizer)
+    trained.model.quantizer.add_to_graph(graph, encoded)
     return graph.model(
         inputs={model_input: (onnx.TensorProto.FLOAT, given)},
         outputs={

@@ -1,13 +1,11 @@
 """Log-mel, encoder and code choice as an ONNX graph: the same arithmetic as in torch, written in ONNX operators."""
 
-import copy
 import math
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import onnx
-import torch
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
@@ -15,7 +13,6 @@ from sqspeech import __version__
 from sqspeech.features import AMPLITUDE_FLOOR, LogMel
 from sqspeech.graph import single, whole
 from sqspeech.models.geometry import Geometry
-from sqspeech.quantizers import GaussianSQ, Quantizer
 
 # The oldest that have what the graph needs, so that old runtimes read it too.
 OPSET, IR_VERSION = 18, 8
@@ -101,33 +98,3 @@ def add_used_frames(graph: Graph, mel: str, geometry: Geometry) -> str:
     frames = add("Shape", mel, start=1)
     over = add("Mod", add("Sub", frames, whole([context])), whole([geometry.stride]))
     return add("Slice", mel, whole([0]), add("Sub", frames, over), whole([1]))
-
-
-def add_quantizer(graph: Graph, encoded: str, quantizer: Quantizer) -> None:
-    """Append the choice of the nearest codeword, (L, O) to `codes` (L,), `vectors` (L, D), `continuous` (L, D).
-
-    In double precision, as in `sqspeech.quantizers.distance.nearest`. On the unit sphere the nearest codeword is the
-    one of the largest product.
-    """
-    add, dim = graph.add, quantizer.dim
-    codebook = _codewords(quantizer)
-    continuous = add("Slice", encoded, whole([0]), whole([dim]), whole([1]), output="continuous")
-    latents = add("Cast", continuous, to=onnx.TensorProto.DOUBLE)
-    norms: str | NDArray[np.float64] = (codebook**2).sum(1)
-    # A weight that all dimensions share changes no choice; variance IV has one for each.
-    if isinstance(quantizer, GaussianSQ) and quantizer.config.variance == "IV":
-        extra = add("Slice", encoded, whole([dim]), whole([2 * dim]), whole([1]))
-        log_variance = add("Add", extra, single(quantizer.log_variance.detach().cpu()))
-        weight = add("Cast", add("Exp", add("Neg", log_variance)), to=onnx.TensorProto.DOUBLE)
-        latents, norms = add("Mul", weight, latents), add("MatMul", weight, (codebook**2).T)
-    distance = add("Add", add("MatMul", latents, -2 * codebook.T), norms)
-    add("ArgMin", distance, axis=1, keepdims=0, output="codes")
-    add("Gather", single(codebook), "codes", output="vectors")
-
-
-@torch.no_grad()
-def _codewords(quantizer: Quantizer) -> NDArray[np.float64]:
-    exact = copy.deepcopy(quantizer).cpu().double()
-    assert exact.codebook_size is not None
-    codewords: NDArray[np.float64] = exact.lookup(torch.arange(exact.codebook_size)).numpy()
-    return codewords
