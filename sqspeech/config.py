@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import ConfigDict, Discriminator, Field, Tag, TypeAdapter, ValidationError, model_validator
@@ -34,27 +34,19 @@ QUANTIZERS = {
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
-class TrainingConfig:
-    """The schedule. It stands here, and not beside its class, because training is above configuration.
+class EngineConfig:
+    """Length, precision and intervals of a training, whatever is trained: the base of each task's section `training`.
 
-    The learning rate is halved at each of `learning_rate_milestones`; the Gumbel temperature at a step is
-    exp(−`temperature_decay` · step). `objective` is the reconstruction term: ar_elbo, or the plain mse, which fits
-    vq_ema alone, since the other quantisers' terms are in nats. `precision` is that of the network's products on a
-    GPU (a CPU computes in float32); the quantiser and the loss are in float32 always, and the recurrent network of the
-    decoder in float32 or, where `precision` is lower, TF32. `log_every`, `validate_every`, `checkpoint_every` and
-    `keep_every` count steps: of each `keep_every`-th step a checkpoint is kept, the newest `keep` of them (0: none).
-    A checkpoint is written every `checkpoint_every` steps, but not sooner than `checkpoint_seconds` after the one
-    before, unless it is the best so far, is to be kept, or is the last.
+    `precision` is that of the network's products on a GPU (a CPU computes in float32). `log_every`, `validate_every`,
+    `checkpoint_every` and `keep_every` count steps: of each `keep_every`-th step a checkpoint is kept, the newest
+    `keep` of them (0: none). A checkpoint is written every `checkpoint_every` steps, but not sooner than
+    `checkpoint_seconds` after the one before, unless it is the best so far, is to be kept, or is the last.
     """
 
     steps: int = Field(default=500_000, ge=1)
     seed: int = Field(default=0, ge=0)
-    objective: Objective = "ar_elbo"
-    learning_rate: float = Field(default=4e-4, gt=0)
-    learning_rate_milestones: tuple[int, ...] = (300_000, 400_000)
     gradient_clip: float = Field(default=1.0, gt=0)
     precision: Precision = "bfloat16"
-    temperature_decay: float = Field(default=1e-5, ge=0)
     log_every: int = Field(default=100, ge=1)
     validate_every: int = Field(default=10_000, ge=1)
     checkpoint_every: int = Field(default=1_000, ge=1)
@@ -63,38 +55,29 @@ class TrainingConfig:
     keep: int = Field(default=3, ge=0)
 
 
-def _quantizer_name(values: Any) -> str:
-    return str(values.get("name", "gaussian_sq") if isinstance(values, dict) else values.name)
-
-
-AnyQuantizerConfig = Annotated[
-    Annotated[GaussianSQConfig, Tag("gaussian_sq")]
-    | Annotated[VmfSQConfig, Tag("vmf_sq")]
-    | Annotated[VqEmaConfig, Tag("vq_ema")]
-    | Annotated[GaussianVaeConfig, Tag("gaussian_vae")],
-    Discriminator(_quantizer_name),
-]
-
-
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
-class ExperimentConfig:
-    """Everything that makes an experiment; the defaults are the published ZeroSpeech configuration."""
+class TrainingConfig(EngineConfig):
+    """Schedule and objective. They stand here, and not beside their class, because training is above configuration.
 
-    features: LogMelConfig = LogMelConfig()
-    encoder: EncoderConfig = EncoderConfig()
-    quantizer: AnyQuantizerConfig = GaussianSQConfig()
-    decoder: DecoderConfig = DecoderConfig()
-    crops: CropConfig = CropConfig()
-    training: TrainingConfig = TrainingConfig()
+    The learning rate is halved at each of `learning_rate_milestones`; the Gumbel temperature at a step is
+    exp(−`temperature_decay` · step). `objective` is the reconstruction term: ar_elbo, or the plain mse, which fits
+    vq_ema alone, since the other quantisers' terms are in nats. The quantiser and the loss are in float32 whatever
+    `precision` is, and the recurrent network of the decoder in float32 or, where `precision` is lower, TF32.
+    """
 
-    @model_validator(mode="after")
-    def _check(self) -> "ExperimentConfig":
-        if self.training.objective == "mse" and self.quantizer.name != "vq_ema":
-            raise ValueError(f"training.objective: mse fits the quantizer vq_ema, not {self.quantizer.name}")
-        return self
+    objective: Objective = "ar_elbo"
+    learning_rate: float = Field(default=4e-4, gt=0)
+    learning_rate_milestones: tuple[int, ...] = (300_000, 400_000)
+    temperature_decay: float = Field(default=1e-5, ge=0)
+
+
+class TaskConfig:
+    """Base of the configuration of a training: a frozen dataclass of sections, of which the engine reads `training`."""
+
+    training: EngineConfig
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any], where: str) -> "ExperimentConfig":
+    def from_dict(cls, values: Mapping[str, Any], where: str) -> Self:
         """Validate nested plain values; `where` names their source in errors.
 
         Raises
@@ -114,6 +97,37 @@ class ExperimentConfig:
         return values
 
 
+def _quantizer_name(values: Any) -> str:
+    return str(values.get("name", "gaussian_sq") if isinstance(values, dict) else values.name)
+
+
+AnyQuantizerConfig = Annotated[
+    Annotated[GaussianSQConfig, Tag("gaussian_sq")]
+    | Annotated[VmfSQConfig, Tag("vmf_sq")]
+    | Annotated[VqEmaConfig, Tag("vq_ema")]
+    | Annotated[GaussianVaeConfig, Tag("gaussian_vae")],
+    Discriminator(_quantizer_name),
+]
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class ExperimentConfig(TaskConfig):
+    """Everything that makes an experiment; the defaults are the published ZeroSpeech configuration."""
+
+    features: LogMelConfig = LogMelConfig()
+    encoder: EncoderConfig = EncoderConfig()
+    quantizer: AnyQuantizerConfig = GaussianSQConfig()
+    decoder: DecoderConfig = DecoderConfig()
+    crops: CropConfig = CropConfig()
+    training: TrainingConfig = TrainingConfig()
+
+    @model_validator(mode="after")
+    def _check(self) -> "ExperimentConfig":
+        if self.training.objective == "mse" and self.quantizer.name != "vq_ema":
+            raise ValueError(f"training.objective: mse fits the quantizer vq_ema, not {self.quantizer.name}")
+        return self
+
+
 def load_config(path: Path, overrides: Sequence[str] = ()) -> ExperimentConfig:
     """Read a YAML configuration and apply `section.key=value` overrides, whose values are YAML too.
 
@@ -121,6 +135,14 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> ExperimentConfig:
     ------
     ConfigError
         The file is missing or no YAML mapping, an override is malformed, or a key or value is wrong.
+    """
+    return ExperimentConfig.from_dict(read_values(path, overrides), str(path))
+
+
+def read_values(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """Return the plain values of a YAML configuration and its overrides, unchecked; raises ConfigError.
+
+    See `load_config`.
     """
     try:
         values = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 (a SafeLoader)
@@ -132,12 +154,12 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> ExperimentConfig:
         raise ConfigError(f"{path}: not a mapping of sections; see the configurations in recipes/")
     for override in overrides:
         _override(values, override)
-    return ExperimentConfig.from_dict(values, str(path))
+    return values
 
 
-def save_config(path: Path, config: ExperimentConfig) -> None:
-    """Write a complete YAML configuration."""
-    write_text(path, yaml.safe_dump(config.to_dict(), sort_keys=False))
+def save_config(path: Path, config: TaskConfig, **more: str) -> None:
+    """Write a complete YAML configuration, and `more` keys before it."""
+    write_text(path, yaml.safe_dump(more | config.to_dict(), sort_keys=False))
 
 
 class _Loader(yaml.SafeLoader):
