@@ -77,7 +77,7 @@ def train(dump: Path, dev: Path, residency: Residency, device: str, steps: int) 
         trainer = Trainer(config, train_store, dev_store, Path(exp), torch.device(device), residency=residency)
         trainer.run()
         first = json.loads((Path(exp) / "metrics.jsonl").read_text().splitlines()[0])
-    said = trainer.frames.describe()
+    said = trainer.batches.describe()
     print(said, flush=True)
     return Training(
         announced=1e9 * float(re.findall(r"([\d.]+) GB", said)[-1]),

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal, Self, get_type_hints
 
 import yaml
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
@@ -30,27 +30,19 @@ _QUANTIZER = Registered(QUANTIZERS, "gaussian_sq")
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
-class TrainingConfig:
-    """The schedule. It stands here, and not beside its class, because training is above configuration.
+class EngineConfig:
+    """Length, precision and intervals of a training, whatever is trained: the base of each task's section `training`.
 
-    The learning rate is halved at each of `learning_rate_milestones`; the Gumbel temperature at a step is
-    exp(−`temperature_decay` · step). `objective` is the reconstruction term: ar_elbo, or the plain mse, which fits
-    quantisers whose loss is not in nats, such as vq_ema. `precision` is that of the network's products on a
-    GPU (a CPU computes in float32); the quantiser and the loss are in float32 always, and the recurrent network of the
-    decoder in float32 or, where `precision` is lower, TF32. `log_every`, `validate_every`, `checkpoint_every` and
-    `keep_every` count steps: of each `keep_every`-th step a checkpoint is kept, the newest `keep` of them (0: none).
-    A checkpoint is written every `checkpoint_every` steps, but not sooner than `checkpoint_seconds` after the one
-    before, unless it is the best so far, is to be kept, or is the last.
+    `precision` is that of the network's products on a GPU (a CPU computes in float32). `log_every`, `validate_every`,
+    `checkpoint_every` and `keep_every` count steps: of each `keep_every`-th step a checkpoint is kept, the newest
+    `keep` of them (0: none). A checkpoint is written every `checkpoint_every` steps, but not sooner than
+    `checkpoint_seconds` after the one before, unless it is the best so far, is to be kept, or is the last.
     """
 
     steps: int = Field(default=500_000, ge=1)
     seed: int = Field(default=0, ge=0)
-    objective: Objective = "ar_elbo"
-    learning_rate: float = Field(default=4e-4, gt=0)
-    learning_rate_milestones: tuple[int, ...] = (300_000, 400_000)
     gradient_clip: float = Field(default=1.0, gt=0)
     precision: Precision = "bfloat16"
-    temperature_decay: float = Field(default=1e-5, ge=0)
     log_every: int = Field(default=100, ge=1)
     validate_every: int = Field(default=10_000, ge=1)
     checkpoint_every: int = Field(default=1_000, ge=1)
@@ -60,27 +52,28 @@ class TrainingConfig:
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
-class ExperimentConfig:
-    """Everything that makes an experiment; the defaults are the published ZeroSpeech configuration."""
+class TrainingConfig(EngineConfig):
+    """Schedule and objective. They stand here, and not beside their class, because training is above configuration.
 
-    features: LogMelConfig = LogMelConfig()
-    encoder: Annotated[Any, _ENCODER] = Field(default_factory=_ENCODER.build)
-    quantizer: Annotated[QuantizerConfig, _QUANTIZER] = Field(default_factory=_QUANTIZER.build)
-    decoder: Annotated[Any, _DECODER] = Field(default_factory=_DECODER.build)
-    crops: CropConfig = CropConfig()
-    training: TrainingConfig = TrainingConfig()
+    The learning rate is halved at each of `learning_rate_milestones`; the Gumbel temperature at a step is
+    exp(−`temperature_decay` · step). `objective` is the reconstruction term: ar_elbo, or the plain mse, which fits
+    quantisers whose loss is not in nats, such as vq_ema. The quantiser and the loss are in float32 whatever
+    `precision` is, and the recurrent network of the decoder in float32 or, where `precision` is lower, TF32.
+    """
 
-    @model_validator(mode="after")
-    def _check(self) -> "ExperimentConfig":
-        if self.training.objective == "mse" and self.quantizer.in_nats:
-            raise ValueError(
-                f"training.objective: mse does not fit the quantizer {self.quantizer.name}, whose loss is in nats; "
-                "use ar_elbo, or another quantizer, such as vq_ema"
-            )
-        return self
+    objective: Objective = "ar_elbo"
+    learning_rate: float = Field(default=4e-4, gt=0)
+    learning_rate_milestones: tuple[int, ...] = (300_000, 400_000)
+    temperature_decay: float = Field(default=1e-5, ge=0)
+
+
+class TaskConfig:
+    """Base of the configuration of a training: a frozen dataclass of sections, of which the engine reads `training`."""
+
+    training: EngineConfig
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any], where: str) -> "ExperimentConfig":
+    def from_dict(cls, values: Mapping[str, Any], where: str) -> Self:
         """Validate nested plain values; `where` names their source in errors.
 
         Raises
@@ -100,6 +93,27 @@ class ExperimentConfig:
         return values
 
 
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class ExperimentConfig(TaskConfig):
+    """Everything that makes an experiment; the defaults are the published ZeroSpeech configuration."""
+
+    features: LogMelConfig = LogMelConfig()
+    encoder: Annotated[Any, _ENCODER] = Field(default_factory=_ENCODER.build)
+    quantizer: Annotated[QuantizerConfig, _QUANTIZER] = Field(default_factory=_QUANTIZER.build)
+    decoder: Annotated[Any, _DECODER] = Field(default_factory=_DECODER.build)
+    crops: CropConfig = CropConfig()
+    training: TrainingConfig = TrainingConfig()
+
+    @model_validator(mode="after")
+    def _check(self) -> "ExperimentConfig":
+        if self.training.objective == "mse" and self.quantizer.in_nats:
+            raise ValueError(
+                f"training.objective: mse does not fit the quantizer {self.quantizer.name}, whose loss is in nats; "
+                "use ar_elbo, or another quantizer, such as vq_ema"
+            )
+        return self
+
+
 # Of sections whose class is chosen by name; a quantiser may contain another.
 _DEFAULT_NAMES = {
     name: mark.default
@@ -117,17 +131,15 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> ExperimentConfig:
         A file is missing or no YAML mapping, bases form a circle, an override is malformed, or a key or value is
         wrong.
     """
-    values = read_values(path)
-    for override in overrides:
-        _override(values, override)
-    return ExperimentConfig.from_dict(values, str(path))
+    return ExperimentConfig.from_dict(read_values(path, overrides), str(path))
 
 
-def read_values(path: Path) -> dict[str, Any]:
+def read_values(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
     """Return the plain values of a YAML configuration, laid over those of its `base`; raises ConfigError.
 
     `base` is the path of another configuration, relative to the file. A key replaces that of the base, and of a section
-    only the keys that are given are replaced, unless its `name` differs: the base's keys are then another part's.
+    only the keys that are given are replaced, unless its `name` differs: the base's keys are then another part's. The
+    overrides come last (see `load_config`).
     """
     layers, seen = list[dict[str, Any]](), list[Path]()
     following: Path | None = path
@@ -135,13 +147,15 @@ def read_values(path: Path) -> dict[str, Any]:
         if following.resolve() in seen:
             raise ConfigError(f"{path}: base: {following} is a base of itself; remove `base` from one of these files")
         seen.append(following.resolve())
-        values = _read_yaml(following, path)
-        layers.append(values)
-        following = _base_of(values, following)
-    merged = layers.pop()
+        layer = _read_yaml(following, path)
+        layers.append(layer)
+        following = _base_of(layer, following)
+    values = layers.pop()
     for layer in reversed(layers):
-        merged = _lay_over(merged, layer)
-    return merged
+        values = _lay_over(values, layer)
+    for override in overrides:
+        _override(values, override)
+    return values
 
 
 def _read_yaml(path: Path, root: Path) -> dict[str, Any]:
@@ -180,9 +194,9 @@ def _name(section: str, values: Mapping[str, Any], default: object = None) -> ob
     return values.get("name", default or _DEFAULT_NAMES.get(section))
 
 
-def save_config(path: Path, config: ExperimentConfig) -> None:
-    """Write a complete YAML configuration."""
-    write_text(path, yaml.safe_dump(config.to_dict(), sort_keys=False))
+def save_config(path: Path, config: TaskConfig, **more: str) -> None:
+    """Write a complete YAML configuration, and `more` keys before it."""
+    write_text(path, yaml.safe_dump(more | config.to_dict(), sort_keys=False))
 
 
 class _Loader(yaml.SafeLoader):

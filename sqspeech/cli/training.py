@@ -28,7 +28,7 @@ class OnNan(StrEnum):
 
 
 def train(
-    dump: Annotated[Path, typer.Argument(metavar="DUMP", help="The folder that holds the dumps train/ and dev/.")],
+    dump: Annotated[Path, typer.Argument(metavar="DUMP", help="The dumps train/ and dev/, or another task's data.")],
     exp: Annotated[Path, typer.Argument(metavar="EXP", help="The experiment directory; continued if it exists.")],
     config: Config,
     overrides: Overrides = [],  # noqa: B006
@@ -39,21 +39,20 @@ def train(
     profile: Annotated[int, typer.Option(metavar="N", min=0, help="Only say where the time of N steps goes.")] = 0,
 ) -> None:
     """Train a model, or continue; under torchrun with several processes."""
-    from sqspeech.config import load_config
-    from sqspeech.data.feature_store import FeatureStore
     from sqspeech.training import Trainer
     from sqspeech.training.interruption import EXIT_STATUS, Stopped
     from sqspeech.training.process_group import is_first, process_group
+    from sqspeech.training.tasks.base import load_task_config, task_of
 
-    experiment = load_config(config, overrides)
-    training_set, dev_set = (FeatureStore.open(dump / name, experiment.features) for name in ("train", "dev"))
+    experiment = load_task_config(config, overrides)
+    training_set, dev_set = task_of(experiment).open_data(dump)
     with process_group(find_device(device)) as own_device:
         trainer = Trainer(
             experiment, training_set, dev_set, exp, own_device,
             residency=residency.value, eager=eager, on_nan=on_nan.value,
         )  # fmt: skip
         say = partial(print, file=sys.stderr) if is_first() else _silent
-        say(f"{trainer.frames.describe()}; {trainer.crops.left_out} utterances are shorter than a crop and left out")
+        say(trainer.batches.describe())
         if profile:
             say(trainer.profile(profile))
             return
@@ -64,7 +63,7 @@ def train(
             say(stopped)
             sys.exit(EXIT_STATUS)
         if is_first():
-            print(f"{exp}: steps {first} to {trainer.step}, least dev MSE {trainer.best_mse_db2:.2f} dB²")
+            print(f"{exp}: steps {first} to {trainer.step}, least {trainer.task.best} {trainer.best:.2f}")
 
 
 def _silent(*values: object) -> None:

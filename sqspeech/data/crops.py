@@ -120,6 +120,10 @@ class Crops:
             offset = (position * self._positions[utterance]).long()
         return self._frames.gather(self._starts[utterance] + offset, self._length), self._speakers[utterance]
 
+    def describe(self) -> str:
+        """Return one line: how much memory the frames take, of what, and how many utterances are left out."""
+        return f"{self._frames.describe()}; {self.left_out} utterances are shorter than a crop and left out"
+
     def _utterance(self, choice: Tensor, within: Tensor) -> Tensor:
         if self._sampling == "utterance":
             return (choice * len(self._positions)).long()

@@ -1,32 +1,29 @@
-"""Batches of features that live outside the training device, drawn one step ahead."""
+"""Batches whose data live outside the training device, drawn one step ahead."""
 
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor
 
-from sqspeech.data.crops import Crops
-
-type Batch = tuple[Float[Tensor, "B T M"], Int[Tensor, " B"]]
+from sqspeech.training.tasks.base import Batch, Batches
 
 
 class Feed:
     """The batch of a step, brought to a device without waiting for it.
 
     On a GPU the batch lies in tensors that stay the same from step to step, which a CUDA graph needs. It is drawn into
-    one of two pairs of pinned buffers while the device computes the step before; the copies stand in the queue of the
+    one of two sets of pinned buffers while the device computes the step before; the copies stand in the queue of the
     current stream, so that none overtakes the step that still reads the tensors.
 
     Parameters
     ----------
-    crops
+    batches
         Drawn on the host.
     device
         The training device.
     """
 
-    def __init__(self, crops: Crops, device: torch.device) -> None:
+    def __init__(self, batches: Batches, device: torch.device) -> None:
         self._there: Batch | None = None
-        self._crops, self._pinned = crops, device.type == "cuda"
+        self._batches, self._pinned = batches, device.type == "cuda"
         self._device, self._turn = device, 0
         self._key: int | None = None
         self._buffers: list[Batch] = []
@@ -34,20 +31,19 @@ class Feed:
 
     def draw(self, key: int) -> None:
         """Draw the batch of a key, so that `bring` will only have to copy it."""
-        drawn = self._crops.batch(key)
+        drawn = self._batches.batch(key)
         if self._pinned:
             drawn = self._pin(drawn)
         self._drawn, self._key = drawn, key
 
     def bring(self, key: int) -> Batch:
-        """Return the batch of a key, log-mel and speakers, on the device."""
+        """Return the batch of a key on the device."""
         if key != self._key:
             self.draw(key)
         if not self._pinned:
             return self._drawn
         if self._there is None:
-            mel, speaker = self._drawn
-            self._there = torch.empty_like(mel, device=self._device), torch.empty_like(speaker, device=self._device)
+            self._there = tuple(torch.empty_like(values, device=self._device) for values in self._drawn)
         for place, values in zip(self._there, self._drawn, strict=True):
             place.copy_(values, non_blocking=True)
         self._copied[self._turn].record()
@@ -55,7 +51,7 @@ class Feed:
 
     def _pin(self, drawn: Batch) -> Batch:
         if not self._buffers:
-            self._buffers = [(_pinned_like(drawn[0]), _pinned_like(drawn[1])) for _ in range(2)]
+            self._buffers = [tuple(map(_pinned_like, drawn)) for _ in range(2)]
             self._copied = [torch.cuda.Event() for _ in range(2)]  # type: ignore[no-untyped-call]
         self._turn = 1 - self._turn
         self._copied[self._turn].synchronize()

@@ -15,18 +15,6 @@ from torch.utils.tensorboard import SummaryWriter
 from sqspeech.atomic import write_text
 from sqspeech.progress import progress_bar
 
-# What the progress line shows of the values that there are.
-SHOWN = {
-    "steps_per_second": "{:.3g} steps/s",
-    "mse_db2": "mse {:.1f} dB²",
-    "kl": "kl {:.1f}",
-    "commitment": "commitment {:.3g}",
-    "log_variance": "log σ² {:.2f}",
-    "temperature": "τ {:.2f}",
-    "dev_mse_db2": "| dev {:.1f} dB²",
-    "dev_perplexity": "perplexity {:.0f}",
-    "dev_active_codes": "codes {:.0f}",
-}
 # The least time between two looks of the bar at the step count, in seconds.
 REFRESH = 0.1
 
@@ -42,13 +30,16 @@ class TrainingLog:
         The experiment directory.
     steps, first
         The length of the training, and the step it goes on from.
+    shown
+        The values that the progress line shows where there are any, with the format of each.
     quiet
         Write and show nothing: another process does.
     """
 
-    def __init__(self, exp: Path, *, steps: int, first: int, quiet: bool = False) -> None:
+    def __init__(self, exp: Path, *, steps: int, first: int, shown: Mapping[str, str], quiet: bool = False) -> None:
         self.exp, self.steps, self.quiet = exp, steps, quiet
         self.step = first
+        self._formats = {"steps_per_second": "{:.3g} steps/s", **shown}
         self._shown: dict[str, float] = {}
         self._refreshed = 0.0
 
@@ -114,7 +105,7 @@ class TrainingLog:
         self._bar.update(self._task, completed=self.step, status=self._status())
 
     def _status(self) -> str:
-        return " ".join(text.format(self._shown[name]) for name, text in SHOWN.items() if name in self._shown)
+        return " ".join(text.format(self._shown[name]) for name, text in self._formats.items() if name in self._shown)
 
     def _write(self, values: Mapping[str, Any]) -> None:
         self._file.write(json.dumps({"step": self.step, **values}) + "\n")

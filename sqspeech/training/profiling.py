@@ -10,7 +10,8 @@ from torch.profiler import ProfilerActivity, profile, schedule
 from sqspeech.atomic import atomic_path
 
 WARM_UP = 5
-PARTS = ("data", "encoder", "quantizer", "decoder", "backward", "clip", "optimizer")
+# Ranges of `record_function` whose names begin so are the parts of a step; none may lie in another.
+PREFIX = "sqspeech::"
 HEAVIEST = 10
 
 
@@ -41,23 +42,25 @@ def profile_steps(run_step: Callable[[], None], steps: int, exp: Path, device: t
 
 def parts_on_cpu(events: Sequence[Any], wall: float) -> dict[str, float]:
     """Return the microseconds of each part; `other` is what is left of `wall`."""
-    times = {event.key: event.cpu_time_total for event in events}
-    found = {part: times.get(f"sqspeech::{part}", 0.0) for part in PARTS}
+    found = {_name(event): event.cpu_time_total for event in events if event.key.startswith(PREFIX)}
     return found | {"other": wall - sum(found.values())}
 
 
 def parts_on_gpu(events: Sequence[Any]) -> dict[str, float]:
     """Return the microseconds of the kernels that each part launches; `other` is those of none."""
     called = [event for event in events if event.device_type.name == "CPU"]
-    found = {
-        part: sum(event.device_time_total for event in called if event.key == f"sqspeech::{part}") for part in PARTS
-    }
-    # Autograd launches backward's kernels from a thread of its own, which the part's range does not cover.
-    found["backward"] = sum(
-        event.device_time_total for event in called if event.key.startswith("autograd::engine::evaluate_function")
-    )
+    found = {_name(event): event.device_time_total for event in called if event.key.startswith(PREFIX)}
+    if "backward" in found:
+        # Autograd launches backward's kernels from a thread of its own, which the part's range does not cover.
+        found["backward"] = sum(
+            event.device_time_total for event in called if event.key.startswith("autograd::engine::evaluate_function")
+        )
     kernels = sum(event.self_device_time_total for event in _kernels(events))
     return found | {"other": kernels - sum(found.values())}
+
+
+def _name(event: Any) -> str:
+    return str(event.key).removeprefix(PREFIX)
 
 
 def _kernels(events: Sequence[Any]) -> list[Any]:
@@ -69,7 +72,7 @@ def _table(events: Sequence[Any], steps: int, on_gpu: bool) -> str:
     parts = parts_on_gpu(events) if on_gpu else parts_on_cpu(events, wall)
     total = sum(parts.values()) or 1.0
     own = "self_device_time_total" if on_gpu else "self_cpu_time_total"
-    ours = ("sqspeech::", "ProfilerStep")
+    ours = (PREFIX, "ProfilerStep")
     operations = _kernels(events) if on_gpu else [event for event in events if not event.key.startswith(ours)]
     operations.sort(key=lambda event: getattr(event, own), reverse=True)
     heaviest = [(event.key, getattr(event, own)) for event in operations[:HEAVIEST]]

@@ -1,68 +1,82 @@
-"""One training step, launched operation by operation or replayed as one CUDA graph."""
+"""One training step of a task, launched operation by operation or replayed as a CUDA graph."""
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim import Optimizer
 from torch.profiler import record_function
 
 from sqspeech import distributed
-from sqspeech.config import ExperimentConfig
-from sqspeech.data.crops import Crops
+from sqspeech.config import TaskConfig
 from sqspeech.data.random_hash import hash_numbers
-from sqspeech.models.sqvae import SQVAE
 from sqspeech.quantizers.precision import float32_products
-from sqspeech.training.feed import Batch, Feed
-from sqspeech.training.schedules import learning_rate, temperature
+from sqspeech.training.feed import Feed
+from sqspeech.training.recording import WARM_UP, Recording
+from sqspeech.training.running_sums import RunningSums
+from sqspeech.training.tasks.base import Batch, Batches, task_of
 
-# Steps launched one by one before the graph is recorded: libraries allocate and choose their kernels in them.
-WARM_UP = 3
+__all__ = ["NEVER", "WARM_UP", "TrainingStep"]
+
 NEVER = torch.iinfo(torch.int64).max
 
 
 class TrainingStep:
-    """Forward, backward, clipping and Adam on this process's rows of the batch of a step.
+    """Updates of a model on this process's rows of the batch of a step, in the way of its task.
 
-    Crops, noise and schedules are functions of (seed, step) alone. The statistics of the steps are summed on the
+    Batches, noise and schedules are functions of (seed, step) alone. The statistics of the steps are summed on the
     device, so that nothing waits for it until they are read.
 
-    On a GPU the step is recorded once as a CUDA graph and replayed: the same kernels with the same numbers, without
-    the time to launch each.
+    On a GPU each phase of the task is recorded once as a CUDA graph and replayed: the same kernels with the same
+    numbers, without the time to launch each.
 
     Parameters
     ----------
-    model, crops
+    model, batches
         On the training device; with the same seed in all processes.
     config
-        The experiment.
+        The experiment; its class tells the task.
     eager
         Launch every operation, on a GPU too.
 
     Attributes
     ----------
+    model, crops
+        The model; the batches.
+    optimizers
+        By name.
     draw
-        Of the runs with the same seed, which: another one sees other crops and other noise. Set by `redraw`.
+        Of the runs with the same seed, which: another one sees other batches and other noise. Set by `redraw`.
     """
 
     def __init__(
-        self, model: SQVAE, crops: Crops, config: ExperimentConfig, device: torch.device, *, eager: bool
+        self, model: nn.Module, batches: Batches, config: TaskConfig, device: torch.device, *, eager: bool
     ) -> None:
-        self.model, self.crops, self.config, self.device = model, crops, config, device
+        self.model, self.crops, self.config, self.device = model, batches, config, device
+        self.task = task_of(config)
         self._graphed = device.type == "cuda" and not eager
-        self._feed = None if crops.on_device else Feed(crops, device)
+        self._feed = None if batches.on_device else Feed(batches, device)
         self._brought: Batch | None = None
-        self._lr, self._temperature = torch.zeros((), device=device), torch.ones((), device=device)
+        self._phase = self.task.phase(0)
+        self._values = {
+            name: torch.full((), value, dtype=torch.float32, device=device)
+            for name, value in self.task.schedule(0).items()
+        }
         self._step, self._key = (torch.zeros((), dtype=torch.int64, device=device) for _ in range(2))
         self._first_bad = torch.full((), NEVER, device=device)
-        self._sums: Tensor | None = None
-        self._names: list[str] = []
-        self.optimizer = torch.optim.Adam(model.parameters(), lr=self._lr, fused=True, capturable=device.type == "cuda")
+        self._statistics = RunningSums()
+        self.optimizers: dict[str, Optimizer] = self.task.optimizers(model, self._values)
         self.redraw(0)
 
+    @property
+    def optimizer(self) -> Optimizer:
+        """The first optimiser."""
+        return next(iter(self.optimizers.values()))
+
     def redraw(self, draw: int) -> None:
-        """Take another draw of the crops and of the noise; 0 is the seed's own."""
+        """Take another draw of the batches and of the noise; 0 is the seed's own."""
         self.draw, seed = draw, self.config.training.seed
         self.crops.seed = seed if draw == 0 else hash_numbers(seed, draw)
         self.forget_graph()
@@ -71,27 +85,25 @@ class TrainingStep:
         """Train one step, the `step`-th from 0."""
         with self._device_is_current():
             self._prepare(step)
-            if not self._graphed:
-                self._train()
-            elif self._graph is not None:
-                self._graph.replay()
-            elif self._warmed_up < WARM_UP:
-                self._warm_up()
+            if self._graphed:
+                self._recording()()
             else:
-                self._record()
+                self._train()
             if self._feed:
                 with record_function("sqspeech::data"):
                     self._feed.draw(self.crops.key(step + 1))
 
     def forget_graph(self) -> None:
-        """Give the recorded graph back; the next steps warm up and record another one."""
-        self._graph: torch.cuda.CUDAGraph | None = None
-        self._warmed_up = 0
+        """Give the recorded graphs back; the next steps warm up and record others."""
+        self._recordings: dict[str, Recording] = {}
 
     def statistics(self) -> dict[str, float]:
         """Return the sums of the statistics over the steps since `clear`. Waits for the device."""
-        sums = self._shared_sums()
-        return {} if sums is None else dict(zip(self._names, sums.tolist(), strict=True))
+        return self._statistics.totals()
+
+    def means(self, steps: range) -> dict[str, float]:
+        """Return the means of the statistics over the steps since `clear`, which are given. Waits for the device."""
+        return self._statistics.means(map(self.task.phase, steps))
 
     def first_bad(self) -> int:
         """Return the number, from 0, of the first step that was not finite; NEVER if none. Waits for the device."""
@@ -99,32 +111,31 @@ class TrainingStep:
 
     def clear(self) -> None:
         """Begin new sums."""
-        if self._sums is not None:
-            self._sums.zero_()
+        self._statistics.clear()
 
     def state(self) -> dict[str, Any]:
         """Return what `load` needs to go on, beside the model's weights."""
         return {
-            "optimizer": self.optimizer.state_dict(),
+            "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
             "draw": self.draw,
-            "names": list(self._names),
-            "sums": self._shared_sums(),
+            "statistics": self._statistics.state(),
         }
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Go on from a state."""
-        self.optimizer.load_state_dict(state["optimizer"])
-        for group in self.optimizer.param_groups:
-            group["lr"] = self._lr
-            group["capturable"] = self.device.type == "cuda"
-        self._names, self._sums = list(state["names"]), state["sums"]
+        for name, optimizer in self.optimizers.items():
+            # The settings stay: a stored learning rate would no longer be the scalar that is filled.
+            settings = [{key: group[key] for key in group if key != "params"} for group in optimizer.param_groups]
+            optimizer.load_state_dict(state["optimizers"][name])
+            for group, own in zip(optimizer.param_groups, settings, strict=True):
+                group.update(own)
+        self._statistics.load(state["statistics"])
         self._first_bad.fill_(NEVER)
         self.redraw(state["draw"])
 
-    def _shared_sums(self) -> Tensor | None:
-        # The same in all processes, so that a training may be continued by another number of them.
-        with distributed.sharing():
-            return None if self._sums is None else distributed.all_reduce_sum(self._sums) / distributed.world_size()
+    @property
+    def _sums(self) -> Tensor:
+        return self._statistics[self._phase]
 
     def _device_is_current(self) -> AbstractContextManager[object]:
         # Streams, events and graphs are made on the current device, whatever device their operands lie on.
@@ -139,9 +150,10 @@ class TrainingStep:
     def _prepare(self, step: int) -> None:
         # Fills and seeds are queued, not waited for; a graph reads them when it runs.
         self._generator().manual_seed(hash_numbers(self.config.training.seed, self.draw, step))
-        self._lr.fill_(learning_rate(self.config.training, step))
-        self._temperature.fill_(temperature(self.config.training, step))
+        for name, value in self.task.schedule(step).items():
+            self._values[name].fill_(value)
         self._step.fill_(step)
+        self._phase = self.task.phase(step)
         key = self.crops.key(step)
         if self._feed:
             with record_function("sqspeech::data"):
@@ -149,59 +161,52 @@ class TrainingStep:
         else:
             self._key.fill_(key)
 
+    def _recording(self) -> Recording:
+        if self._phase not in self._recordings:
+            # The gradients are dropped before, so that the graph allocates some of its own.
+            self._recordings[self._phase] = Recording(lambda: self._train(), self._drop_gradients)
+        return self._recordings[self._phase]
+
     def _draw(self) -> Batch:
         with record_function("sqspeech::data"):
             return self.crops.batch(self._key)
 
     def _train(self) -> None:
         with distributed.sharing(), float32_products(tf32=self.config.training.precision != "float32"):
-            mel, speaker = self._brought or self._draw()
-            self.optimizer.zero_grad()
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self._in_half(), cache_enabled=False):
-                output = self.model(mel, speaker, self._temperature)
+            batch = self._brought or self._draw()
+            self._drop_gradients()
+            with self._autocast(enabled=self._in_half()):
+                statistics = self.task.step(self.model, batch, self._values, self._update, self._phase)
+            self._add({name: value.detach() for name, value in statistics.items()})
+
+    def _update(self, name: str, loss: Tensor) -> Tensor:
+        """Take a step of an optimiser, and return the norm of its gradients before clipping."""
+        optimizer = self.optimizers[name]
+        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        with self._autocast(enabled=False):
+            optimizer.zero_grad()  # of what another optimiser's loss left
             with record_function("sqspeech::backward"):
-                output.loss.backward()
+                loss.backward()  # type: ignore[no-untyped-call]
             with record_function("sqspeech::clip"):
                 # One message: the network is small, and there is no later layer's work to hide it behind.
-                distributed.average_gradients(self.model.parameters())
-                norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.training.gradient_clip)
+                distributed.average_gradients(parameters)
+                norm = torch.nn.utils.clip_grad_norm_(parameters, self.config.training.gradient_clip)
             with record_function("sqspeech::optimizer"):
-                self.optimizer.step()
-            statistics = {
-                "loss": output.loss,
-                "reconstruction": output.reconstruction,
-                "mse_db2": output.mse * self.config.features.top_db**2,
-                **output.quantized.statistics,
-                "gradient_norm": norm,
-            }
-            self._add({name: value.detach() for name, value in statistics.items()})
+                optimizer.step()
+        return norm
+
+    def _drop_gradients(self) -> None:
+        for optimizer in self.optimizers.values():
+            optimizer.zero_grad()
+
+    def _autocast(self, *, enabled: bool) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=enabled, cache_enabled=False)
 
     def _in_half(self) -> bool:
         return self.device.type == "cuda" and self.config.training.precision == "bfloat16"
 
     def _add(self, statistics: Mapping[str, Tensor]) -> None:
-        values = torch.stack([value.float() for value in statistics.values()])
-        if self._sums is None:
-            self._names, self._sums = list(statistics), torch.zeros_like(values)
-        self._sums += values
+        values = self._statistics.add(self._phase, statistics)
         finite = torch.isfinite(values).all()
         bad = torch.where(finite, NEVER, self._step)
         torch.minimum(self._first_bad, bad, out=self._first_bad)
-
-    def _warm_up(self) -> None:
-        # On another stream than the default one, as the recording will be.
-        stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
-            self._train()
-        torch.cuda.current_stream().wait_stream(stream)
-        self._warmed_up += 1
-
-    def _record(self) -> None:
-        graph = torch.cuda.CUDAGraph()
-        self.optimizer.zero_grad()  # so that the graph allocates gradients of its own
-        # On a stream of this device: torch's own, which all recordings share, is of the device of the first.
-        with torch.cuda.graph(graph, stream=torch.cuda.Stream()):  # type: ignore[no-untyped-call]
-            self._train()
-        self._graph = graph
-        graph.replay()

@@ -2,55 +2,48 @@
 
 import math
 import signal
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 
-from sqspeech.checkpoint import build_model, checkpoint_content
-from sqspeech.config import ExperimentConfig, save_config
-from sqspeech.data.crops import Crops
-from sqspeech.data.feature_store import FeatureStore, read_state
-from sqspeech.data.frame_cache import Residency, load_frames
-from sqspeech.data.speaker_pitch import read_speaker_pitch
-from sqspeech.errors import CheckpointError, ConfigError, DataError, SqspeechError
+from sqspeech.config import TaskConfig
+from sqspeech.errors import CheckpointError, SqspeechError
 from sqspeech.training.checkpoints import Checkpoints, remove_torn
-from sqspeech.training.dev_metrics import Validation
 from sqspeech.training.health import Health
 from sqspeech.training.interruption import Interruption, Stopped
 from sqspeech.training.log import TrainingLog, cut_log
-from sqspeech.training.process_group import is_first, least, part, processes_here
+from sqspeech.training.process_group import is_first, least, part
 from sqspeech.training.profiling import profile_steps
 from sqspeech.training.provenance import record_run
-from sqspeech.training.schedules import learning_rate, temperature
+from sqspeech.training.resume import check_same_experiment, training_state
 from sqspeech.training.step import NEVER, TrainingStep
+from sqspeech.training.tasks.base import Residency, save_task_config, task_of
 
 # Other draws tried from one checkpoint, before the fault is taken not to be in the draw.
 ROLLBACKS = 5
-# What may change when an experiment is continued: how long, and what is written when.
-CHANGEABLE = ("steps", "checkpoint_every", "checkpoint_seconds", "keep_every", "keep")
 
 
 class Trainer:
     """Train a model, or continue the training of an experiment directory.
 
     `exp` receives config.yaml, runs.jsonl (how it was made), metrics.jsonl, tensorboard/, last.ckpt,
-    previous.ckpt, best.ckpt (least error on dev) and step-N.ckpt. Where torchrun started several processes, each
-    takes its rows of every batch, and the first writes.
+    previous.ckpt, best.ckpt (least of the task's measure `best` on dev) and step-N.ckpt. Where torchrun started several
+    processes, each takes its rows of every batch, and the first writes.
 
     Parameters
     ----------
     config
-        The experiment.
+        The experiment; its class tells the task.
     train, dev
-        Features of the training speakers; `dev` has no other speakers.
+        The data, as the task's `open_data` returns them.
     exp
         The experiment directory.
     device
         Where to train.
     residency
-        Where the frames live (see `load_frames`).
+        Where the data live while training: on the device, on the host, on the disk, or the first of these that has
+        the memory.
     eager
         Launch a GPU's operations one by one, for debugging; a CPU always does.
     on_nan
@@ -59,18 +52,18 @@ class Trainer:
     Raises
     ------
     ConfigError
-        The experiment directory was made with another configuration.
+        The experiment directory was made with another configuration, or no task has a configuration of this class.
     DataError
-        `dev` has a speaker that `train` lacks, or no training utterance is as long as a crop.
+        The data do not fit the task, each other, or the experiment directory.
     CheckpointError
         None of the experiment's checkpoints can be read.
     """
 
     def __init__(
         self,
-        config: ExperimentConfig,
-        train: FeatureStore,
-        dev: FeatureStore,
+        config: TaskConfig,
+        train: Any,
+        dev: Any,
         exp: Path,
         device: torch.device,
         *,
@@ -79,10 +72,10 @@ class Trainer:
         on_nan: Literal["stop", "rollback"] = "stop",
     ) -> None:
         self.config, self.exp, self.device, self.on_nan = config, exp, device, on_nan
-        self.speakers, self.pitch = train.data.speakers, read_speaker_pitch(train.path)
-        self.step, self.best_mse_db2 = 0, math.inf
+        self.task = task_of(config)
+        self.step, self.best = 0, math.inf
         self.last_values: dict[str, float] = {}
-        training = config.training
+        self._about, training = self.task.about(train), config.training
         self.checkpoints = Checkpoints(
             exp, keep_every=training.keep_every, keep=training.keep, seconds=training.checkpoint_seconds
         )
@@ -90,27 +83,22 @@ class Trainer:
             remove_torn(exp)
         content = self.checkpoints.load(device)
         if content:
-            self._check_same(content)
-        self.validation = Validation(dev, self.speakers, config.features.top_db, device)
-        self.frames = load_frames(train, residency, config.crops.storage, device, sharers=processes_here())
-        places = {speaker: index for index, speaker in enumerate(self.speakers)}
-        speakers = [places[utterance.spk_id] for utterance in train.data]
-        self.crops = Crops(self.frames, speakers, config.crops, seed=training.seed, part=part())
+            check_same_experiment(exp / "last.ckpt", content["config"], config)
+            self.task.check_resumed(content, self._about, exp / "last.ckpt")
         torch.manual_seed(training.seed)
-        self.model = build_model(config, len(self.speakers)).to(device)
-        self.train_step = TrainingStep(self.model, self.crops, config, device, eager=eager)
-        self.health = Health(self.model.quantizer.codebook_size)
+        self.model = self.task.model(train).to(device)
+        self.measure = self.task.dev_metrics(self.model, train, dev, device)
+        self.batches = self.task.batches(train, device, residency, part())
+        self.train_step = TrainingStep(self.model, self.batches, config, device, eager=eager)
+        self.health = Health(lambda *values: self.task.warnings(self.model, *values))
         if content:
             self._restore(content)
         if is_first():
-            save_config(exp / "config.yaml", config)
+            save_task_config(exp / "config.yaml", config)
+            fingerprints = self.task.fingerprints(train, dev)
             record_run(
-                exp,
-                first_step=self.step,
-                fingerprints={"train": read_state(train.path).fingerprint, "dev": read_state(dev.path).fingerprint},
-                device=str(device),
-                processes=part()[1],
-            )
+                exp, first_step=self.step, fingerprints=fingerprints, device=str(device), processes=part()[1]
+            )  # fmt: skip
 
     def run(self) -> None:
         """Train to the last step of the configuration.
@@ -148,7 +136,8 @@ class Trainer:
         training = self.config.training
         if is_first():
             cut_log(self.exp / "metrics.jsonl", self.step)
-        with TrainingLog(self.exp, steps=training.steps, first=self.step, quiet=not is_first()) as log:
+        shown = self.task.shown
+        with TrainingLog(self.exp, steps=training.steps, first=self.step, shown=shown, quiet=not is_first()) as log:
             while self.step < training.steps:
                 self.train_step(self.step)
                 self.step += 1
@@ -183,21 +172,19 @@ class Trainer:
         return (signal.Signals(-number) if number else None), (bad if bad != NEVER else None), bool(due)
 
     def _log_training(self, log: TrainingLog) -> None:
-        training, last = self.config.training, self.step - 1
-        values = {name: value / training.log_every for name, value in self.train_step.statistics().items()}
+        self.last_values = self.train_step.means(range(self.step - self.config.training.log_every, self.step))
         self.train_step.clear()
-        self.last_values = values
-        rates = {"temperature": temperature(training, last), "learning_rate": learning_rate(training, last)}
-        log.train(values | rates)
+        log.train(self.last_values | self.task.schedule(self.step - 1))
 
     def _validate(self, log: TrainingLog) -> bool:
         with log.pause():
-            values = self.validation(self.model)
+            values = self.measure(self.model)
         log.dev(values)
         for text in self.health.examine(self.last_values, values):
             log.warn(text)
-        best = values["dev_mse_db2"] < self.best_mse_db2
-        self.best_mse_db2 = min(values["dev_mse_db2"], self.best_mse_db2)
+        found = values[self.task.best]
+        best = found < self.best
+        self.best = min(found, self.best)
         return best
 
     def _roll_back(self, bad: int, log: TrainingLog) -> None:
@@ -207,17 +194,15 @@ class Trainer:
         content = self.checkpoints.load(self.device)
         if content is None:
             raise CheckpointError(f"{self.exp}: the checkpoints were removed while training; train again")
-        state, draw = content["training"], self.train_step.draw + 1
+        state, draw = training_state(content), self.train_step.draw + 1
         what = (
             f"{self.exp}: step {bad + 1} is not finite; the mean of the last logged steps was "
             f"{before or 'not yet taken'}; the last good checkpoint is {content['path'].name} of step {state['step']}"
         )
         if self.on_nan == "stop":
-            raise SqspeechError(
-                f"{what}; lower training.learning_rate in another folder, or go on with --on-nan rollback"
-            )
+            raise SqspeechError(f"{what}; lower the learning rate in another folder, or go on with --on-nan rollback")
         if draw - state["step_state"]["draw"] > ROLLBACKS:
-            raise SqspeechError(f"{what}; {ROLLBACKS} other draws from there failed too; lower training.learning_rate")
+            raise SqspeechError(f"{what}; {ROLLBACKS} other draws from there failed too; lower the learning rate")
         log.warn(f"{what}; going on from there with another draw")
         self._restore(content)
         self.train_step.redraw(draw)
@@ -225,39 +210,18 @@ class Trainer:
     def _save(self, *, best: bool = False) -> None:
         state = {
             "step": self.step,
-            "best_mse_db2": self.best_mse_db2,
+            "best": self.best,
             "last_values": self.last_values,
             "health": self.health.state(),
             "step_state": self.train_step.state(),
         }
         if is_first():
-            content = checkpoint_content(self.config, self.speakers, self.pitch, self.model, state)
-            self.checkpoints.save(content, best=best)
-
-    def _check_same(self, content: dict[str, Any]) -> None:
-        path = self.exp / "last.ckpt"
-        _check_same_experiment(path, ExperimentConfig.from_dict(content["config"], str(path)), self.config)
-        if content["speakers"] != self.speakers:
-            raise DataError(f"{path}: was trained on other speakers than this dump has; choose another folder")
+            self.checkpoints.save(self.task.content(self.model, self._about, state), best=best)
 
     def _restore(self, content: dict[str, Any]) -> None:
-        state = content["training"]
+        state = training_state(content)
         self.model.load_state_dict(content["model"])
         self.train_step.load(state["step_state"])
         self.health.load(state["health"])
-        self.step, self.best_mse_db2 = state["step"], state["best_mse_db2"]
+        self.step, self.best = state["step"], state["best"]
         self.last_values = state["last_values"]
-
-
-def _check_same_experiment(path: Path, found: ExperimentConfig, wanted: ExperimentConfig) -> None:
-    # More steps are a continuation; anything else would be another experiment under the same name.
-    changed = {name: getattr(wanted.training, name) for name in CHANGEABLE}
-    continued = replace(found, training=replace(found.training, **changed))
-    for section, values in continued.to_dict().items():
-        for key, value in values.items():
-            other = wanted.to_dict()[section].get(key)
-            if value != other:
-                raise ConfigError(
-                    f"{path}: was trained with {section}.{key} = {value}, not {other}; choose another folder for "
-                    "another configuration"
-                )

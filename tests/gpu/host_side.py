@@ -19,7 +19,7 @@ from gpu.scenarios import scenarios
 from sqspeech import distributed
 from sqspeech.cli.options import find_device
 from sqspeech.features import LogMel
-from sqspeech.training import validation
+from sqspeech.training import dev_metrics
 
 
 def main() -> int:
@@ -48,8 +48,8 @@ def accept_zeros() -> None:
     LogMel.peak = lambda log_mel, samples: (
         peak(log_mel, samples) if samples.device.type == "cpu" else torch.maximum(*samples.aminmax())
     )
-    summed = vars(distributed) | {"total": lambda sums: torch.ones_like(sums, device="cpu")}
-    validation.distributed = SimpleNamespace(**summed)
+    summed = vars(distributed) | {"all_reduce_sum": lambda sums: torch.ones_like(sums, device="cpu")}
+    dev_metrics.distributed = SimpleNamespace(**summed)
 
 
 if __name__ == "__main__":

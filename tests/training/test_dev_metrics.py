@@ -11,7 +11,7 @@ from training_steps import CPU, QUANTIZERS, make_config, make_step
 from sqspeech.evaluation.codebook import active_codes, perplexity, usage
 from sqspeech.evaluation.reconstruction import measure_reconstruction
 from sqspeech.quantizers.precision import float32_products
-from sqspeech.training import validation
+from sqspeech.training import dev_metrics
 from sqspeech.training.dev_metrics import Validation
 
 LENGTHS = (40, 9, 61, 4, 33, 33, 128, 5, 2, 3)
@@ -40,7 +40,7 @@ def make_model(quantizer: str, normalize: bool):
 @pytest.mark.parametrize("quantizer", QUANTIZERS)
 @pytest.mark.parametrize("frames", [64, 10_000])
 def test_together_is_one_by_one(quantizer, normalize, frames, monkeypatch):
-    monkeypatch.setitem(validation.FRAMES_AT_ONCE, "cpu", frames)
+    monkeypatch.setitem(dev_metrics.FRAMES_AT_ONCE, "cpu", frames)
     (dev, mels), model = make_dev(), make_model(quantizer, normalize)
     found = Validation(dev, SPEAKERS, 80.0, CPU)(model)
     model.eval()
@@ -75,7 +75,7 @@ def test_nothing_is_read_back_but_the_sums(monkeypatch):
     (dev, _), model = make_dev(), make_model("gaussian_sq_IV", False)
     waits = []
     for frames in (64, 10_000):  # seven batches, and one
-        monkeypatch.setitem(validation.FRAMES_AT_ONCE, "cpu", frames)
+        monkeypatch.setitem(dev_metrics.FRAMES_AT_ONCE, "cpu", frames)
         measure = Validation(dev, SPEAKERS, 80.0, CPU)
         with Reads() as reads:
             measure(model)

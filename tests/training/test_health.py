@@ -1,8 +1,10 @@
 import math
+from functools import partial
 
 import pytest
 
-from sqspeech.training.health import PATIENCE, Health
+from sqspeech.training.codebook_faults import PATIENCE, find_faults
+from sqspeech.training.health import Health
 
 WELL = {"dev_perplexity": 40.0, "dev_mse_db2": 50.0, "dev_mse_db2_other_codes": 90.0}
 ANNEALED = {"entropy": 1.0, "log_variance": -3.0}
@@ -19,8 +21,12 @@ FAULTS = {
 }
 
 
+def make_health(size: int | None = 64) -> Health:
+    return Health(partial(find_faults, size))
+
+
 def patient(size: int | None = 64) -> Health:
-    health = Health(size)
+    health = make_health(size)
     for _ in range(PATIENCE - 1):
         assert health.examine(ANNEALED, WELL) == []
     return health
@@ -40,12 +46,12 @@ def test_each_fault_is_said_once_until_it_has_passed(text):
 
 def test_a_model_is_given_time_to_anneal_and_to_listen():
     early = {"entropy": math.log(64)}, {"dev_mse_db2_other_codes": 50.0}
-    assert Health(64).examine(early[0], WELL | early[1]) == []
+    assert make_health().examine(early[0], WELL | early[1]) == []
 
 
 @pytest.mark.parametrize(("perplexity", "warned"), [(3.19, True), (3.21, False)])
 def test_a_collapse_is_below_five_per_cent(perplexity, warned):
-    assert bool(Health(64).examine(ANNEALED, WELL | {"dev_perplexity": perplexity})) is warned
+    assert bool(make_health().examine(ANNEALED, WELL | {"dev_perplexity": perplexity})) is warned
 
 
 def test_a_model_without_a_codebook_has_nothing_to_collapse():
@@ -53,7 +59,7 @@ def test_a_model_without_a_codebook_has_nothing_to_collapse():
 
 
 def test_what_was_said_is_not_said_again_by_a_continued_run():
-    first, second = patient(), Health(64)
+    first, second = patient(), make_health()
     faulty = WELL | {"dev_perplexity": 1.0}
     assert len(first.examine(ANNEALED, faulty)) == 1
     second.load(first.state())

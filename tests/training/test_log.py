@@ -6,6 +6,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from sqspeech.training import log as log_module
 from sqspeech.training.log import TrainingLog, cut_log
 
+SHOWN = {"mse_db2": "mse {:.1f} dB²", "dev_mse_db2": "| dev {:.1f} dB²", "dev_perplexity": "perplexity {:.0f}",
+         "dev_active_codes": "codes {:.0f}"}  # fmt: skip
+
 
 class Clock:
     now = 100.0
@@ -26,7 +29,7 @@ def lines(exp) -> list[dict]:
 
 
 def test_a_report_is_a_line_a_point_and_words(tmp_path, clock, capsys):
-    with TrainingLog(tmp_path, steps=100, first=10) as log:
+    with TrainingLog(tmp_path, steps=100, first=10, shown=SHOWN) as log:
         for _ in range(20):
             log.advance()
         clock.now += 7
@@ -50,7 +53,7 @@ def test_a_report_is_a_line_a_point_and_words(tmp_path, clock, capsys):
 
 
 def test_a_quiet_one_leaves_no_trace(tmp_path, capsys):
-    with TrainingLog(tmp_path, steps=3, first=0, quiet=True) as log:
+    with TrainingLog(tmp_path, steps=3, first=0, shown=SHOWN, quiet=True) as log:
         log.advance()
         log.train({"loss": 1.0})
         log.dev({"dev_mse_db2": 1.0})

@@ -34,7 +34,8 @@ def test_a_recorded_graph_follows_a_restored_state():
         step(number)
     before, state = step.model.state_dict(), step.state()
     before = {name: value.clone() for name, value in before.items()}
-    state["optimizer"] = {"state": {}, "param_groups": state["optimizer"]["param_groups"]}
+    ((name, adam),) = state["optimizers"].items()
+    state["optimizers"][name] = {"state": {}, "param_groups": adam["param_groups"]}
     step.load(state)
     step(WARM_UP + 2)
     assert any(not torch.equal(before[name], value) for name, value in step.model.state_dict().items())
@@ -184,4 +185,4 @@ def test_all_is_recorded_and_replayed_while_its_device_is_the_current_one(second
     assert (record, device, stream.device) == ("record", "cuda:1", "cuda:1")
     assert replays == [("replay", "cuda:1")] * 2
     step.forget_graph()
-    assert step._graph is None
+    assert step._recordings == {}

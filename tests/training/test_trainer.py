@@ -124,15 +124,15 @@ def test_checkpoints_keep_to_a_pace_and_the_best_the_kept_and_the_last_do_not_wa
 @pytest.mark.parametrize("how", ["done", "stopped", "failed", "profiled"])
 def test_the_graph_is_given_back_before_the_processes_part(stores, tmp_path, monkeypatch, how):
     trainer = Trainer(EXPERIMENT, *stores, tmp_path, CPU)
-    trainer.train_step._graph = graph = object()
+    trainer.train_step._recordings = recorded = {"": object()}
     if how == "profiled":
         trainer.profile(1)
-        assert trainer.train_step._graph is None
+        assert trainer.train_step._recordings == {}
         return
     train_step = TrainingStep.__call__
 
     def ended(step, index):
-        assert step._graph is graph
+        assert step._recordings is recorded
         train_step(step, index)
         if how == "stopped":
             signal.raise_signal(signal.SIGTERM)
@@ -142,7 +142,7 @@ def test_the_graph_is_given_back_before_the_processes_part(stores, tmp_path, mon
     monkeypatch.setattr(TrainingStep, "__call__", ended)
     with {"done": nullcontext(), "stopped": pytest.raises(Stopped)}.get(how, pytest.raises(RuntimeError)):
         trainer.run()
-    assert trainer.train_step._graph is None
+    assert trainer.train_step._recordings == {}
 
 
 def test_another_configuration_is_refused_with_its_key(stores, tmp_path):

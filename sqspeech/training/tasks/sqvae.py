@@ -1,0 +1,117 @@
+"""The speech SQ-VAE as a task: crops of log-mel, one Adam, errors and code usage on dev."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from sqspeech.checkpoint import build_model, checkpoint_content
+from sqspeech.config import ExperimentConfig
+from sqspeech.data.crops import Crops
+from sqspeech.data.feature_store import FeatureStore, read_state
+from sqspeech.data.frame_cache import load_frames
+from sqspeech.data.speaker_pitch import read_speaker_pitch
+from sqspeech.errors import DataError
+from sqspeech.models.sqvae import SQVAE
+from sqspeech.training.codebook_faults import find_faults
+from sqspeech.training.dev_metrics import Validation
+from sqspeech.training.process_group import processes_here
+from sqspeech.training.schedules import learning_rate, temperature
+from sqspeech.training.tasks.base import TASKS, Batch, Residency, Task, Update
+
+
+@TASKS.register("sqvae", config=ExperimentConfig)
+class SqvaeTask(Task[ExperimentConfig, FeatureStore, SQVAE]):
+    """Train an SQ-VAE on the features of a dump; `dev` has no other speakers than `train`."""
+
+    best = "dev_mse_db2"
+    shown: ClassVar = {
+        "mse_db2": "mse {:.1f} dB²",
+        "kl": "kl {:.1f}",
+        "commitment": "commitment {:.3g}",
+        "log_variance": "log σ² {:.2f}",
+        "temperature": "τ {:.2f}",
+        "dev_mse_db2": "| dev {:.1f} dB²",
+        "dev_perplexity": "perplexity {:.0f}",
+        "dev_active_codes": "codes {:.0f}",
+    }
+
+    def open_data(self, path: Path) -> tuple[FeatureStore, FeatureStore]:
+        """Open the dumps train/ and dev/ of a folder."""
+        train, dev = (FeatureStore.open(path / name, self.config.features) for name in ("train", "dev"))
+        return train, dev
+
+    def model(self, train: FeatureStore) -> SQVAE:
+        """See `Task`."""
+        return build_model(self.config, len(train.data.speakers))
+
+    def batches(self, train: FeatureStore, device: torch.device, residency: Residency, part: tuple[int, int]) -> Crops:
+        """See `Task`."""
+        frames = load_frames(train, residency, self.config.crops.storage, device, sharers=processes_here())
+        places = {speaker: index for index, speaker in enumerate(train.data.speakers)}
+        speakers = [places[utterance.spk_id] for utterance in train.data]
+        return Crops(frames, speakers, self.config.crops, seed=self.config.training.seed, part=part)
+
+    def schedule(self, step: int) -> dict[str, float]:
+        """Return the Gumbel temperature and the learning rate."""
+        training = self.config.training
+        return {"temperature": temperature(training, step), "learning_rate": learning_rate(training, step)}
+
+    def optimizers(self, model: SQVAE, values: Mapping[str, Tensor]) -> dict[str, Optimizer]:
+        """See `Task`."""
+        rate = values["learning_rate"]
+        on_gpu = rate.device.type == "cuda"
+        return {"model": torch.optim.Adam(model.parameters(), lr=rate, fused=True, capturable=on_gpu)}
+
+    def step(
+        self, model: SQVAE, batch: Batch, values: Mapping[str, Tensor], update: Update, phase: str
+    ) -> Mapping[str, Tensor]:
+        """See `Task`."""
+        mel, speaker = batch
+        output = model(mel, speaker, values["temperature"])
+        norm = update("model", output.loss)
+        return {
+            "loss": output.loss,
+            "reconstruction": output.reconstruction,
+            "mse_db2": output.mse * self.config.features.top_db**2,
+            **output.quantized.statistics,
+            "gradient_norm": norm,
+        }
+
+    def dev_metrics(
+        self, model: SQVAE, train: FeatureStore, dev: FeatureStore, device: torch.device
+    ) -> Callable[[SQVAE], dict[str, float]]:
+        """See `Task`."""
+        shortest, longest = model.geometry.shortest, max(dev.lengths(), default=0)
+        if longest < shortest:
+            raise DataError(
+                f"{dev.path}: no utterance reaches the {shortest} frames of a unit (the longest of {len(dev)} has "
+                f"{longest}); give a dev set of longer recordings"
+            )
+        return Validation(dev, train.data.speakers, self.config.features.top_db, device)
+
+    def warnings(
+        self, model: SQVAE, train: Mapping[str, float], dev: Mapping[str, float], validations: int
+    ) -> dict[str, str]:
+        """See `Task`."""
+        return find_faults(model.quantizer.codebook_size, train, dev, validations)
+
+    def about(self, train: FeatureStore) -> dict[str, Any]:
+        """Return the speakers, and the pitch of those that have one."""
+        return {"speakers": train.data.speakers, "pitch": read_speaker_pitch(train.path)}
+
+    def content(self, model: SQVAE, about: Mapping[str, Any], training: Mapping[str, Any]) -> dict[str, Any]:
+        """See `Task`."""
+        return checkpoint_content(self.config, about["speakers"], about["pitch"], model, training)
+
+    def check_resumed(self, content: Mapping[str, Any], about: Mapping[str, Any], path: Path) -> None:
+        """See `Task`."""
+        if content["speakers"] != about["speakers"]:
+            raise DataError(f"{path}: was trained on other speakers than this dump has; choose another folder")
+
+    def fingerprints(self, train: FeatureStore, dev: FeatureStore) -> dict[str, str]:
+        """See `Task`."""
+        return {name: read_state(store.path).fingerprint for name, store in (("train", train), ("dev", dev))}
