@@ -16,14 +16,14 @@ import pytest
 import yaml
 from PIL import Image
 
-from recipes.compare.__main__ import compare
-from recipes.compare.configuration import TableError
-from recipes.compare.pictures import draw_pictures
-from recipes.compare.results import dev_mse_db2
-from recipes.compare.run import read_runs
+from benchmarks.compare.__main__ import compare
+from benchmarks.compare.configuration import TableError
+from benchmarks.compare.pictures import draw_pictures
+from benchmarks.compare.results import dev_mse_db2
+from benchmarks.compare.run import read_runs
 from sqspeech.config import ExperimentConfig
 
-TABLES = Path(__file__).resolve().parents[2] / "recipes/compare"
+TABLES = Path(__file__).resolve().parents[2] / "recipes/compare/conf"
 TABLE = """
 base: base.yaml
 seeds: [0, 1, 2]
@@ -111,7 +111,7 @@ def prepare(root: Path, patch: pytest.MonkeyPatch) -> Comparison:
     command.chmod(0o755)
     patch.setenv("PATH", f"{command.parent}:{os.environ['PATH']}")
     patch.setenv("CALLS", str(root / "calls.jsonl"))
-    patch.setattr("recipes.compare.__main__.draw_pictures", lambda exp, results: [])  # they take a second
+    patch.setattr("benchmarks.compare.__main__.draw_pictures", lambda exp, results: [])  # they take a second
     return Comparison(root)
 
 
@@ -139,7 +139,7 @@ def done(comparison: Comparison, finished: Path) -> Comparison:
 @pytest.fixture
 def drawn(done: Comparison, monkeypatch: pytest.MonkeyPatch) -> Comparison:
     """One that has been run and will draw its pictures."""
-    monkeypatch.setattr("recipes.compare.__main__.draw_pictures", draw_pictures)
+    monkeypatch.setattr("benchmarks.compare.__main__.draw_pictures", draw_pictures)
     return done
 
 
@@ -292,13 +292,13 @@ def test_nothing_done_yet_gives_an_empty_table(drawn):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interruption_lets_the_trainings_save_and_begins_nothing_more(comparison, number):
-    command = [sys.executable, "-m", "recipes.compare", comparison.table, "--exp", comparison.exp]
+    command = [sys.executable, "-m", "benchmarks.compare", comparison.table, "--exp", comparison.exp]
     process = subprocess.Popen(
         [*command, "--dump", "dump", "--data", "data"],
         env=os.environ | {"SLOW": "1"},
         stderr=subprocess.PIPE,
         text=True,
-        cwd=TABLES.parents[1],
+        cwd=TABLES.parents[2],
     )
     while len(list(comparison.exp.glob("*/*/last.ckpt"))) < 2:
         assert process.poll() is None
