@@ -5,6 +5,7 @@ from . import quantizers as quantizers
 from . import units as units
 from . import vocoders as vocoders
 from .checkpoint import TrainedModel as TrainedModel
+
 # from .codec import Codec as Codec
 from .config import ExperimentConfig as ExperimentConfig
 from .config import load_config as load_config

@@ -7,8 +7,6 @@ from importlib.metadata import PackageNotFoundError, version
 from sqspeech.extras import requirements
 
 REMEDY = "pip install sqspeech; in a checkout `make test`, which installs from requirements.lock"
-# Tools to develop sqspeech, which no command needs.
-DEVELOPMENT = "dev"
 
 
 def examine() -> bool:
@@ -16,8 +14,8 @@ def examine() -> bool:
     print(f"ok      sqspeech {version('sqspeech')}, Python {platform.python_version()}, {platform.platform()}")
     needed = requirements()
     packages = [_package(name) for name in sorted(needed.pop(""))]
-    for extra in sorted(needed.keys() - {DEVELOPMENT}):
-        print(_extra(extra, needed[extra]))
+    for extra, names in needed.items():
+        print(_extra(extra, names))
     return all([*packages, _check("audio formats", _formats), _check("torch devices", _devices)])
 
 

@@ -7,6 +7,8 @@ from sqspeech.errors import SqspeechError
 
 # Packages that are imported by another name than they are installed by.
 DISTRIBUTIONS = {"PIL": "pillow", "sklearn": "scikit-learn"}
+# Everything that a developer of sqspeech needs.
+DEVELOPMENT = "dev"
 
 
 @contextmanager
@@ -43,15 +45,15 @@ def extras_of(package: str) -> list[str]:
 
 
 def requirements() -> dict[str, set[str]]:
-    """Return the packages that sqspeech needs itself (key "") and those of each extra, by their canonical names."""
+    """Return the packages that sqspeech needs itself (key "") and those of each extra for users."""
     # The two take longer than all else that `sqspeech --help` imports.
     from importlib.metadata import metadata, requires
 
     from packaging.requirements import Requirement
     from packaging.utils import canonicalize_name
 
-    extras = metadata("sqspeech").get_all("Provides-Extra", [])
-    found: dict[str, set[str]] = {extra: set() for extra in ("", *extras)}
+    extras = set(metadata("sqspeech").get_all("Provides-Extra", [])) - {DEVELOPMENT}
+    found: dict[str, set[str]] = {extra: set() for extra in ("", *sorted(extras))}
     for requirement in map(Requirement, requires("sqspeech") or []):
         marker = requirement.marker
         of = [extra for extra in extras if marker.evaluate({"extra": extra})] if marker else [""]
