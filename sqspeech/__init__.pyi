@@ -6,7 +6,7 @@ from . import units as units
 from . import vocoders as vocoders
 from .checkpoint import TrainedModel as TrainedModel
 
-# from .codec import Codec as Codec
+from .codec import Codec as Codec
 from .config import ExperimentConfig as ExperimentConfig
 from .config import load_config as load_config
 from .conversion import Converter as Converter

@@ -32,7 +32,7 @@ def test_a_public_name_is_that_of_its_module(name):
 def test_the_names_that_users_of_other_codecs_try_are_there():
     assert set(dir(sqspeech)) == set(NAMES)
     assert set(dir(sqspeech)) >= {
-        *("Units", "LogMel", "LogMelConfig", "ExperimentConfig", "load_config", "TrainedModel", "Converter"),
+        *("Codec", "Units", "LogMel", "LogMelConfig", "ExperimentConfig", "load_config", "TrainedModel", "Converter"),
         *("UnitExtractor", "evaluate", "audio", "quantizers", "units", "vocoders"),
     }
 
