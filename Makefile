@@ -1,10 +1,10 @@
 # Everything runs in .venv, which is made from requirements.lock when it is missing or older than the lock.
 BIN := .venv/bin
 INSTALLED := .venv/.installed
-SHELL_FILES := .ci/run $(wildcard benchmarks/*.sh recipes/*.sh recipes/*/*.sh)
+SHELL_FILES := $(wildcard .ci/* benchmarks/*.sh recipes/*.sh recipes/*/*.sh)
 PYTHON_IS_NEW := -c 'import sys; sys.exit(sys.version_info < (3, 12))'
 
-.PHONY: help demo test lint lock
+.PHONY: help demo test lint wheel lock
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' Makefile
@@ -23,6 +23,9 @@ lint: $(INSTALLED) ## run the linters and the type checker
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/shellcheck --external-sources --source-path=SCRIPTDIR $(SHELL_FILES)
+
+wheel: ## install the wheel into empty environments, outside the checkout, and use it; needs uv and the demo's model
+	.ci/wheel
 
 lock: ## renew requirements.lock from pyproject.toml; needs uv
 	uv pip compile --universal --python-version 3.12 --extra dev --no-emit-index-url --annotation-style line \

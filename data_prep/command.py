@@ -6,6 +6,7 @@ from collections.abc import Callable
 import typer
 
 from sqspeech.errors import SqspeechError
+from sqspeech.extras import missing_extra_named
 from sqspeech.names import let_print_any_name
 
 
@@ -15,7 +16,8 @@ def run(main: Callable[..., None]) -> None:
     app.command()(main)
     let_print_any_name()
     try:
-        app()
+        with missing_extra_named(prefer="data"):
+            app()
     except SqspeechError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)

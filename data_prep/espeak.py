@@ -96,12 +96,12 @@ def _speak(voice: Voice, texts: Sequence[str]) -> list[Speech]:
 
 
 def _initialize() -> ctypes.CDLL:
-    try:
-        import espeakng_loader
+    import espeakng_loader
 
+    try:
         library = ctypes.CDLL(espeakng_loader.get_library_path())
         data_path = espeakng_loader.get_data_path()
-    except (ImportError, OSError, RuntimeError) as error:
+    except (OSError, RuntimeError) as error:
         raise DataError(f"espeak-ng cannot be loaded ({error}); reinstall it: pip install espeakng-loader") from None
     options = _INITIALIZE_PHONEME_EVENTS | _INITIALIZE_DONT_EXIT
     # espeak-ng cuts long paths off; the worker process may change its folder and name the data from there.

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from pathlib import Path
-
-import requests
+from typing import TYPE_CHECKING
 
 from sqspeech.atomic import write_text
 from sqspeech.errors import SqspeechError
+
+if TYPE_CHECKING:
+    import requests
 
 CHUNK = 1 << 18
 CONNECT_SECONDS, SILENT_SECONDS = 10.0, 60.0
@@ -47,6 +49,8 @@ def size_of(path: Path) -> int:
 
 def receive(source: Source, part: Path, progress: Callable[[int], object]) -> None:
     """Make one attempt to append to `part`, which is begun anew when the server does not continue the same file."""
+    import requests
+
     have = size_of(part)
     # Without identity some servers compress, and then offsets count other bytes.
     headers = {"Accept-Encoding": "identity", **_range(part, have)}
@@ -72,7 +76,7 @@ def receive(source: Source, part: Path, progress: Callable[[int], object]) -> No
         raise InterruptedTransferError("the server ended before the file did")
 
 
-def _cause(error: requests.RequestException) -> str:
+def _cause(error: "requests.RequestException") -> str:
     """Return the name of the innermost fault, because the messages repeat each other over several lines."""
     cause = error.args[0] if error.args else error
     return type(getattr(cause, "reason", cause) if isinstance(cause, Exception) else error).__name__
@@ -86,13 +90,13 @@ def _range(part: Path, have: int) -> dict[str, str]:
     return {"Range": f"bytes={have}-"} | ({"If-Range": validator} if validator else {})
 
 
-def _validator(response: requests.Response) -> str:
+def _validator(response: "requests.Response") -> str:
     etag = response.headers.get("ETag", "")
     # A weak tag promises no equal bytes, and If-Range refuses it.
     return response.headers.get("Last-Modified", "") if etag.startswith("W/") or not etag else etag
 
 
-def _check_status(source: Source, response: requests.Response, part: Path) -> None:
+def _check_status(source: Source, response: "requests.Response", part: Path) -> None:
     status = response.status_code
     if status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
         part.unlink(missing_ok=True)
@@ -105,7 +109,7 @@ def _check_status(source: Source, response: requests.Response, part: Path) -> No
         _check_whole(source, response)
 
 
-def _check_whole(source: Source, response: requests.Response) -> None:
+def _check_whole(source: Source, response: "requests.Response") -> None:
     # Before anything is overwritten: a page that says "maintenance" must not replace gigabytes that have come.
     if response.headers.get("Content-Type", "").startswith("text/html"):
         raise SqspeechError(f"{source.url}: a web page came in place of the file; see there what it says")
@@ -121,7 +125,7 @@ def _other_size(source: Source, found: object) -> SqspeechError:
     )
 
 
-def _retry_after(response: requests.Response) -> float | None:
+def _retry_after(response: "requests.Response") -> float | None:
     value = response.headers.get("Retry-After", "")
     if value.isdecimal():
         return float(value)
@@ -131,7 +135,7 @@ def _retry_after(response: requests.Response) -> float | None:
         return None
 
 
-def _check_continued(source: Source, response: requests.Response, part: Path, have: int) -> None:
+def _check_continued(source: Source, response: "requests.Response", part: Path, have: int) -> None:
     stated = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
     if stated and stated[2] not in ("*", str(source.size)):
         raise _other_size(source, stated[2])
@@ -143,7 +147,7 @@ def _check_continued(source: Source, response: requests.Response, part: Path, ha
 
 
 def _append(
-    source: Source, response: requests.Response, part: Path, continued: bool, progress: Callable[[int], object]
+    source: Source, response: "requests.Response", part: Path, continued: bool, progress: Callable[[int], object]
 ) -> None:
     with part.open("ab" if continued else "wb") as file:
         if not continued:

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import librosa
 import numpy as np
 
 from sqspeech import audio
@@ -44,6 +43,8 @@ def find_speech(path: Path) -> Span:
     DataError
         The recording cannot be decoded (see `sqspeech.audio.read`).
     """
+    import librosa
+
     samples, rate = audio.read(path)
     if np.abs(samples).max() < SILENT_PEAK:
         raise SilentError(f"{path}: all silence, no sample reaches {SILENT_PEAK:g} of full scale; record it again")

@@ -67,7 +67,7 @@ run_stage() { # NUMBER TITLE COMMAND ARGUMENT...
   printf '[%s] stage %s: %s\n' "$(date +%T)" "$number" "$title"
   printf '$%s\n' "$command" >"$log"
   # Progress bars go to stderr and are drawn only on a terminal: there stderr is left alone, and the log lacks it.
-  # tee outlives a Ctrl-C, so that the command can say its last words.
+  # tee outlives a Ctrl-C, so that the command's last lines are logged.
   if [ -t 2 ]; then "$@" | tee -ai "$log"; else "$@" 2>&1 | tee -ai "$log"; fi || status=$?
   took=$((SECONDS - began))
   printf -v took '%d:%02d:%02d' $((took / 3600)) $((took / 60 % 60)) $((took % 60))

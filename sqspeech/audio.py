@@ -1,11 +1,11 @@
 """Read any audio as mono float32, resample it, and write it."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-import librosa
 import numpy as np
 import soundfile
 import soxr
@@ -174,10 +174,12 @@ def _mono(decoder: Decoder, samples: NDArray[np.float32], channel: int | None) -
 
 def resample(samples: NDArray[np.float32], source_rate: int, target_rate: int) -> NDArray[np.float32]:
     """Resample (N,) samples to ceil(N · target_rate / source_rate), rates in Hz (soxr, high quality)."""
-    resampled: NDArray[np.float32] = librosa.resample(
-        samples, orig_sr=source_rate, target_sr=target_rate, res_type="soxr_hq"
-    )
-    return resampled
+    if source_rate == target_rate:
+        return samples
+    length = math.ceil(len(samples) * (target_rate / source_rate))
+    resampled: NDArray[np.float32] = soxr.resample(samples, source_rate, target_rate, quality="HQ")[:length]
+    # soxr rounds the length to the nearest.
+    return np.pad(resampled, (0, length - len(resampled)))
 
 
 def write(path: Path | str, samples: NDArray[np.float32], sample_rate: int) -> None:

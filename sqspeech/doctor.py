@@ -1,37 +1,44 @@
 """Report of what is installed, what is missing, and how to install it."""
 
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from importlib.metadata import PackageNotFoundError, version
 
-REMEDY = "run `make test` or `make demo`, which install from requirements.lock"
-PACKAGES = [
-    "numpy",
-    "librosa",
-    "soundfile",
-    "kaldiio",
-    "pyworld",
-    "fastabx",
-    "espeakng-loader",
-    "torchaudio",
-    "torch",
-]
+from sqspeech.extras import requirements
+
+REMEDY = "pip install sqspeech; in a checkout `make test`, which installs from requirements.lock"
 
 
 def examine() -> bool:
-    """Print one line a finding and return whether all that is needed was found."""
+    """Print one line a finding and return whether all that is needed was found; extras may be absent."""
     print(f"ok      sqspeech {version('sqspeech')}, Python {platform.python_version()}, {platform.platform()}")
-    packages = [_package(name) for name in PACKAGES]
+    needed = requirements()
+    packages = [_package(name) for name in sorted(needed.pop(""))]
+    for extra, names in needed.items():
+        print(_extra(extra, names))
     return all([*packages, _check("audio formats", _formats), _check("torch devices", _devices)])
 
 
 def _package(name: str) -> bool:
+    installed = _version(name)
+    print(f"ok      {name} {installed}" if installed else f"MISSING {name}: {REMEDY}")
+    return installed is not None
+
+
+def _extra(name: str, packages: Collection[str]) -> str:
+    absent = sorted(package for package in packages if not _version(package))
+    return (
+        f'absent  extra {name} ({", ".join(absent)}): pip install "sqspeech[{name}]"'
+        if absent
+        else f"ok      extra {name}"
+    )
+
+
+def _version(package: str) -> str | None:
     try:
-        print(f"ok      {name} {version(name)}")
+        return version(package)
     except PackageNotFoundError:
-        print(f"MISSING {name}: {REMEDY}")
-        return False
-    return True
+        return None
 
 
 def _check(name: str, find: Callable[[], str]) -> bool:

@@ -70,6 +70,7 @@ OPTIONS = {
     "submit-check": {"--english", "--surprise", "--synthesis", "--archive"},
     "report": {"--output", "-o"},
     "doctor": set(),
+    "recipes": set(),
 }
 
 
@@ -137,6 +138,33 @@ def test_doctor_finds_this_installation_sound(run):
     assert outcome.status == 0
     assert "torch devices: cpu" in outcome.out
     assert "MISSING" not in outcome.out
+    assert "ok      extra eval" in outcome.out
+
+
+def test_recipes_are_listed_and_copied(run, tmp_path):
+    listed = [line.split()[0] for line in run("recipes").out.splitlines()]
+    assert listed == sorted(listed)
+    assert {"librispeech", "mini", "vctk", "zerospeech2019"} <= set(listed)
+    assert run("recipes", "mini", "mine").status == 0
+    copied = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+    assert {"mine/stages.sh", "mine/mini/run.sh", "mine/mini/conf/demo.yaml"} <= copied
+    assert not [path for path in copied if path.startswith(("mine/mini/exp/", "mine/mini/data/", "mine/mini/dump/"))]
+    dry = subprocess.run(["mine/mini/run.sh", "--dry-run"], check=True, capture_output=True, text=True)
+    assert dry.stdout.startswith("# stage 1: Data preparation\npython -m data_prep.mini data\n")
+
+
+def test_a_recipe_of_the_users_is_not_overwritten(run):
+    Path("recipes/mini").mkdir(parents=True)
+    outcome = run("recipes", "mini")
+    assert outcome.status == 1
+    assert "recipes/mini: exists already" in outcome.error
+    assert not list(Path("recipes").glob("*/*"))
+
+
+def test_an_unknown_recipe_is_answered_with_those_there_are(run):
+    outcome = run("recipes", "timit")
+    assert outcome.status == 1
+    assert "timit: no such recipe; there are " in outcome.error
 
 
 def test_the_whole_pipeline(run, tmp_path):

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Real speech of a few speakers, and of speakers that training never hears: units, conversion, and what both are worth.
+# Real speech of a few speakers, and of speakers outside the training set: units, conversion, and their evaluation.
 # --corpus is a Kaldi data directory of Mini-LibriSpeech with phones.item and phones.ctm; see README.md.
 # --config names a file in conf/; a vq_ema has no posteriors, so give it --soft=;
 # --jobs is the number of processes, --device is auto, cpu or cuda.

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The whole pipeline on a small synthetic corpus: prepare, train, convert, measure, report.
+# The whole pipeline on a small synthetic corpus: prepare, train, convert, evaluate, report.
 # --config names a file in conf/, --jobs is the number of processes, --device is auto, cpu or cuda.
 cd "$(dirname "$0")" || exit
 config=demo jobs=2 device=auto

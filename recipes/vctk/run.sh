@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# VCTK: fetch release 0.92, prepare it, train, find units, convert, measure, report.
-# Where you have the corpus already, 0.80 or 0.92, begin with --stage 1 --corpus PATH.
+# VCTK: download release 0.92, prepare it, train, extract units, convert, evaluate, report.
+# With a corpus that you have, 0.80 or 0.92, begin with --stage 1 --corpus PATH.
 # --config names a file in conf/; --mic is auto, 1 or 2; --hold-out is utterances or prompts;
-# --measure parallel also measures conversion, and wants --hold-out prompts;
+# --measure parallel also measures conversion, and needs --hold-out prompts;
 # --jobs is the number of processes, --device is auto, cpu or cuda.
 cd "$(dirname "$0")" || exit
 config=published corpus=downloads/VCTK-Corpus-0.92.zip mic=auto hold_out=utterances measure='' jobs=4 device=auto

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# ZeroSpeech 2019, "TTS without T": prepare a language, train, find units, convert, measure, report.
-# The corpus is licensed: stage 0 says how to get it. Where you have it already, give --corpus PATH.
+# ZeroSpeech 2019, "TTS without T": prepare a language, train, extract units, convert, evaluate, report.
+# The corpus is licensed: stage 0 prints how to get it. --corpus PATH uses one that you have.
 # --config names a file in conf/; --language is english or surprise; --lists is a folder of published lists;
 # --jobs is the number of processes, --device is auto, cpu or cuda; --author and --affiliation are for the submission.
 cd "$(dirname "$0")" || exit

@@ -10,8 +10,9 @@ from typing import Annotated
 import typer
 
 from sqspeech import __version__
-from sqspeech.cli import conversion, data, evaluation, report, submission, training, units
+from sqspeech.cli import conversion, data, evaluation, recipes, report, submission, training, units
 from sqspeech.errors import SqspeechError
+from sqspeech.extras import missing_extra_named
 from sqspeech.names import let_print_any_name
 
 COMMANDS = (
@@ -30,6 +31,7 @@ COMMANDS = (
     submission.submit_check,
     report.report,
     report.doctor,
+    recipes.recipes,
 )
 
 # What typer makes of Ctrl-C.
@@ -82,7 +84,7 @@ def _ended_by_sigterm() -> Iterator[None]:
 def _run() -> int:
     let_print_any_name()
     try:
-        with _ended_by_sigterm():
+        with _ended_by_sigterm(), missing_extra_named():
             app()
     except SystemExit as ended:
         if ended.code == INTERRUPTED:

@@ -24,7 +24,7 @@ def check_sounds(sounds: Sequence[Sound]) -> Iterator[Finding]:
 
 def resampled_length(n_samples: int, sample_rate: int, target_rate: int) -> int:
     """Return how many samples `sqspeech.audio.resample` makes of `n_samples`."""
-    # In this order, as its rounding is that of librosa.
+    # In this order, as rounding depends on it.
     return math.ceil(n_samples * (target_rate / sample_rate))
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from platform import python_version
 from typing import Any
 
-PACKAGES = ("torch", "torchaudio", "numpy", "librosa", "soundfile", "pyworld")
+PACKAGES = ("torch", "torchaudio", "numpy", "soundfile", "soxr", "pyworld")
 
 
 def record_run(exp: Path, *, first_step: int, fingerprints: Mapping[str, str], device: str, processes: int) -> None:

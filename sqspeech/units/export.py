@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Literal
 from sqspeech.atomic import atomic_path
 from sqspeech.checkpoint import TrainedModel
 from sqspeech.codec.units import UnitInfo
-from sqspeech.errors import SqspeechError
 
 if TYPE_CHECKING:
     import onnx
@@ -24,7 +23,7 @@ def export(trained: TrainedModel, path: Path, model_input: ModelInput = "samples
     ConfigError
         The model has no codebook.
     SqspeechError
-        The package onnx is not installed, or the file cannot be written.
+        The file cannot be written.
     """
     content = build(trained, model_input).SerializeToString()
     with atomic_path(path) as temporary:
@@ -43,16 +42,12 @@ def build(trained: TrainedModel, model_input: ModelInput = "samples") -> "onnx.M
     ------
     ConfigError
         The model has no codebook.
-    SqspeechError
-        The package onnx is not installed.
     """
-    info = UnitInfo.of(trained)
-    try:
-        import onnx
-    except ImportError:
-        raise SqspeechError('onnx is not installed, which the export needs; pip install "sqspeech[export]"') from None
+    import onnx
+
     from sqspeech.units import onnx_graph
 
+    info = UnitInfo.of(trained)
     graph, dim = onnx_graph.Graph(), trained.model.quantizer.dim
     if model_input == "samples":
         given: onnx_graph.Shape = ["N"]

@@ -5,7 +5,7 @@ from pathlib import Path
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from recipes.compare.configuration import Config, TableError, read_yaml
+from benchmarks.compare.configuration import Config, TableError, read_yaml
 
 _STRICT = ConfigDict(extra="forbid", validate_by_name=True)
 

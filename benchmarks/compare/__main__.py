@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from recipes.compare.configuration import TableError
-from recipes.compare.pictures import draw_pictures
-from recipes.compare.results import markdown, read_results, write_csv
-from recipes.compare.run import Run, read_runs
-from recipes.compare.schedule import Inputs, Schedule
+from benchmarks.compare.configuration import TableError
+from benchmarks.compare.pictures import draw_pictures
+from benchmarks.compare.results import markdown, read_results, write_csv
+from benchmarks.compare.run import Run, read_runs
+from benchmarks.compare.schedule import Inputs, Schedule
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 

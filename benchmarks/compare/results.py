@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from recipes.compare.curves import Curves, read_curves
-from recipes.compare.run import Run
-from recipes.compare.table import Model
+from benchmarks.compare.curves import Curves, read_curves
+from benchmarks.compare.run import Run
+from benchmarks.compare.table import Model
 
 LAST_VALIDATIONS = 5
 ABSENT = "—"

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from recipes.compare.configuration import Config, TableError, parse_override, read_yaml, with_changes
-from recipes.compare.curves import last_step, read_curves
-from recipes.compare.table import Model, read_table
+from benchmarks.compare.configuration import Config, TableError, parse_override, read_yaml, with_changes
+from benchmarks.compare.curves import last_step, read_curves
+from benchmarks.compare.table import Model, read_table
 
 
 class Run:

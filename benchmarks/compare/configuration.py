@@ -26,13 +26,13 @@ def with_changes(config: Config, changes: Mapping[str, Any]) -> Config:
 def read_yaml(path: Path) -> Config:
     """Read a YAML mapping; raise TableError where there is none."""
     try:
-        values = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 (a SafeLoader)
+        values = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except OSError as error:
         raise TableError(f"{path}: cannot read ({error.strerror}); check the path") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise TableError(f"{path}: not YAML ({' '.join(str(error).split())})") from None
     if not isinstance(values, dict):
-        raise TableError(f"{path}: not a mapping; see recipes/compare/models.yaml")
+        raise TableError(f"{path}: not a mapping; see recipes/compare/conf/models.yaml")
     return values
 
 
@@ -51,6 +51,6 @@ def parse_override(text: str) -> tuple[str, Any]:
     if not equals or "." not in key:
         raise TableError(f"--set {text}: expected section.key=value, such as training.steps=1000")
     try:
-        return key, yaml.load(value, _Loader)  # noqa: S506 (a SafeLoader)
+        return key, yaml.load(value, _Loader)
     except yaml.YAMLError:
         raise TableError(f"--set {text}: {value!r} is no YAML value") from None

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import yaml
 
-from recipes.compare.configuration import TableError
-from recipes.compare.run import Run
+from benchmarks.compare.configuration import TableError
+from benchmarks.compare.run import Run
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,30 @@
+"""The files of the wheel; `make wheel` installs one outside the checkout and uses it."""
+
+from pathlib import Path
+
+import pytest
+from hatchling.builders.wheel import WheelBuilder
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="module")
+def files() -> set[str]:
+    return {file.distribution_path for file in WheelBuilder(str(ROOT)).recurse_included_files()}
+
+
+def test_both_packages_are_there_and_nothing_else(files):
+    assert {name.partition("/")[0] for name in files} == {"sqspeech", "data_prep"}
+    for package in ("sqspeech", "data_prep"):
+        modules = {str(path.relative_to(ROOT)) for path in (ROOT / package).rglob("*.py")}
+        assert modules == {name for name in files if name.startswith(f"{package}/") and name.endswith(".py")}
+    assert files >= {"sqspeech/py.typed", "sqspeech/__init__.pyi", "sqspeech/report/page.html"}
+
+
+def test_each_recipe_is_there_with_its_configurations_and_without_what_it_made(files):
+    recipes = ROOT / "recipes"
+    shipped = {run.parent for run in recipes.glob("*/run.sh")} - {recipes / "compare"}
+    conf = {path for recipe in shipped for path in (recipe / "conf").iterdir()}
+    texts = {recipe / name for recipe in shipped for name in ("run.sh", "README.md")}
+    expected = {f"sqspeech/{path.relative_to(ROOT)}" for path in {recipes / "stages.sh", *conf, *texts}}
+    assert {name for name in files if name.startswith("sqspeech/recipes/")} == expected
