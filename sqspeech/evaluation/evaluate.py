@@ -26,8 +26,8 @@ from sqspeech.evaluation.metrics.symbols import Codes
 from sqspeech.evaluation.units.mfcc import mfcc
 from sqspeech.failures import Failures
 from sqspeech.features import LogMel
+from sqspeech.models.geometry import centres
 from sqspeech.progress import track
-from sqspeech.units import centres, timing
 from sqspeech.vocoders import VocoderName, build_vocoder
 
 type Recordings = dict[str, NDArray[np.float32]]
@@ -124,8 +124,9 @@ def _abx(
     latents: Sequence[NDArray[np.float32]],
     failures: Failures,
 ) -> dict[str, float]:
-    config = trained.config.features
-    units = {utt: (z, centres(*timing(config), len(z))) for utt, z in zip(recordings, latents, strict=True)}
+    config, geometry = trained.config.features, trained.model.geometry
+    rate, offset = geometry.frame_rate(config), geometry.offset(config)
+    units = {utt: (z, centres(rate, offset, len(z))) for utt, z in zip(recordings, latents, strict=True)}
     baseline = {utt: mfcc(samples, config.sample_rate) for utt, samples in recordings.items()}
     scores, reference = (abx(item, features, left_out=failures.reasons) for features in (units, baseline))
     return {
