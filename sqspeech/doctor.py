@@ -1,4 +1,4 @@
-"""Report of what is installed, what is missing, and how to install it."""
+"""Check of the installation: versions, devices and missing packages."""
 
 import platform
 from collections.abc import Callable
@@ -19,7 +19,7 @@ PACKAGES = [
 
 
 def examine() -> bool:
-    """Print one line a finding and return whether all that is needed was found."""
+    """Print one line for each finding, and return True if nothing is missing."""
     print(f"ok      sqspeech {version('sqspeech')}, Python {platform.python_version()}, {platform.platform()}")
     packages = [_package(name) for name in PACKAGES]
     return all([*packages, _check("audio formats", _formats), _check("torch devices", _devices)])
