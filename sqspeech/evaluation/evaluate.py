@@ -28,7 +28,7 @@ from sqspeech.failures import Failures
 from sqspeech.features import LogMel
 from sqspeech.models.geometry import centres
 from sqspeech.progress import track
-from sqspeech.vocoders import VocoderName, build_vocoder
+from sqspeech.vocoders import build_vocoder
 
 type Recordings = dict[str, NDArray[np.float32]]
 
@@ -40,7 +40,7 @@ def evaluate(
     item: Path | None = None,
     parallel: bool = False,
     conversion: tuple[Path, DataDir] | None = None,
-    vocoder: VocoderName = "world",
+    vocoder: str = "world",
 ) -> tuple[dict[str, Any], Failures]:
     """Measure reconstruction, codebook and bitrate; also ABX where `item` is given, and conversion on request.
 

@@ -21,7 +21,6 @@ from sqspeech.evaluation.metrics.conversion_metric import (
 )
 from sqspeech.failures import Failures
 from sqspeech.progress import track
-from sqspeech.units import UnitExtractor
 
 type Values = dict[str, float | None]
 
@@ -68,7 +67,7 @@ class _ConversionEvaluation:
         self.converter, self.data, self.failures = converter, data, Failures()
         self.values: dict[str, list[Values]] = defaultdict(list)
         trained = converter.trained
-        self._extractor = UnitExtractor(trained) if trained.model.quantizer.codebook_size is not None else None
+        self._codec = converter.codec if trained.model.quantizer.codebook_size is not None else None
         self._recordings = {name: self._speech(samples) for name, samples in recordings.items()}
         self._test = ConversionTestData(
             sample_rate=converter.sample_rate,
@@ -116,7 +115,7 @@ class _ConversionEvaluation:
         return self._speech(samples)
 
     def _speech(self, samples: NDArray[np.float32]) -> Speech:
-        return Speech(samples, self.converter.sample_rate, self._extractor)
+        return Speech(samples, self.converter.sample_rate, self._codec)
 
     def _measure(self, speech: Speech, speaker: str, source: Speech, reference: Speech | None) -> Values:
         converted = ConvertedUtterance(speech=speech, speaker=speaker, source=source, reference=reference)

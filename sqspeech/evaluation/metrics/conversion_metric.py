@@ -14,20 +14,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sqspeech.codec import Codec
 from sqspeech.data.data_dir import DataDir
 from sqspeech.evaluation.metrics.mel_cepstrum import Analysis, align
 from sqspeech.pitch import SpeakerPitch
 from sqspeech.registry import Registry
-from sqspeech.units import UnitExtractor
 
 type Samples = NDArray[np.float32]
 
 
 class Speech:
-    """Samples (N,) of an utterance, and what several metrics derive from them, computed once when it is needed."""
+    """Samples (N,) of an utterance, and what several metrics derive from them, computed once when it is needed.
 
-    def __init__(self, samples: Samples, sample_rate: int, extractor: UnitExtractor | None = None) -> None:
-        self.samples, self.sample_rate, self._extractor = samples, sample_rate, extractor
+    `codec` has the codebook of the units; None for a model without one.
+    """
+
+    def __init__(self, samples: Samples, sample_rate: int, codec: Codec | None = None) -> None:
+        self.samples, self.sample_rate, self._codec = samples, sample_rate, codec
 
     @cached_property
     def analysis(self) -> Analysis:
@@ -37,9 +40,7 @@ class Speech:
     @cached_property
     def codes(self) -> NDArray[np.int64] | None:
         """Codes of the units, shape (L,) or (L, Q); None where the model has no codebook."""
-        if self._extractor is None:
-            return None
-        return self._extractor.extract_many([self.samples])[0].codes
+        return self._codec.encode(self.samples, self.sample_rate).codes if self._codec else None
 
 
 @dataclass(frozen=True, kw_only=True)
