@@ -32,7 +32,7 @@ from sqspeech.data.crops import CONTEXT
 from sqspeech.data.data_dir import Utterance
 from sqspeech.data.inputs import read_inputs
 from sqspeech.errors import DataError, SqspeechError
-from sqspeech.evaluation.reconstruction import measure_reconstruction
+from sqspeech.evaluation.metrics.reconstruction import measure_reconstruction
 from sqspeech.features import LogMel, LogMelConfig
 from sqspeech.models.encoder import EncoderConfig
 from sqspeech.progress import track

@@ -1,4 +1,4 @@
-"""Report of what is installed, what is missing, and how to install it."""
+"""Check of the installation: versions, devices and missing packages."""
 
 import platform
 from collections.abc import Callable, Collection
@@ -10,7 +10,7 @@ REMEDY = "pip install sqspeech; in a checkout `make test`, which installs from r
 
 
 def examine() -> bool:
-    """Print one line a finding and return whether all that is needed was found; extras may be absent."""
+    """Print one line for each finding, and return True if all that is needed was found; extras may be absent."""
     print(f"ok      sqspeech {version('sqspeech')}, Python {platform.python_version()}, {platform.platform()}")
     needed = requirements()
     packages = [_package(name) for name in sorted(needed.pop(""))]

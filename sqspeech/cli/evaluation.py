@@ -1,4 +1,4 @@
-"""Measurements."""
+"""Commands for evaluation."""
 
 import json
 from collections.abc import Sequence
@@ -9,7 +9,6 @@ import typer
 
 from sqspeech.cli.options import Checkpoint, Data, Device, Strict, VocoderName, find_device
 from sqspeech.errors import ConfigError, SqspeechError
-from sqspeech.names import distinct, file_name
 
 
 def evaluate(
@@ -17,14 +16,16 @@ def evaluate(
     data: Data,
     output: Annotated[Path, typer.Option("--output", "-o", help="The JSON file to write.")],
     item: Annotated[Path | None, typer.Option(help="A ZeroSpeech item file: adds ABX.")] = None,
-    parallel: Annotated[bool, typer.Option("--parallel", help="Measure conversion against parallel texts.")] = False,
+    parallel: Annotated[
+        bool, typer.Option("--parallel", help="Compare conversions with recordings of the same text by the target.")
+    ] = False,
     conversion: Annotated[
         Path | None,
-        typer.Option(metavar="PAIRS", help="Lines of `utterance speaker target`: measure conversion in full."),
+        typer.Option(metavar="PAIRS", help="Lines of `utterance speaker target`: adds all metrics of conversion."),
     ] = None,
     train_data: Annotated[
         Path | None,
-        typer.Option("--train", metavar="DATA", help="With --conversion: natural speech of the voices."),
+        typer.Option("--train", metavar="DATA", help="With --conversion: natural speech of the speakers."),
     ] = None,
     vocoder: VocoderName = None,
     device: Device = "auto",
@@ -38,10 +39,15 @@ def evaluate(
 
     trained = TrainedModel.load(checkpoint, find_device(device))
     if (conversion is None) != (train_data is None):
-        raise SqspeechError("--conversion PAIRS and --train DATA: one needs the other")
-    of_voices = (conversion, DataDir.read(train_data)) if conversion and train_data else None
+        raise SqspeechError("--conversion PAIRS and --train DATA are given together or not at all; give both")
+    of_conversion = (conversion, DataDir.read(train_data)) if conversion and train_data else None
     metrics, failures = measure(
-        trained, DataDir.read(data), item=item, parallel=parallel, conversion=of_voices, vocoder=vocoder or "world"
+        trained,
+        DataDir.read(data),
+        item=item,
+        parallel=parallel,
+        conversion=of_conversion,
+        vocoder=vocoder or "world",
     )
     write_text(output, json.dumps(metrics, indent=2) + "\n")
     failures.check(metrics["utterances"], strict=strict)
@@ -50,7 +56,7 @@ def evaluate(
 
 def evaluate_units(
     units: Annotated[list[Path], typer.Argument(metavar="UNITS...", help="Folders that `sqspeech units` wrote.")],
-    data: Annotated[Path, typer.Option("--data", metavar="DATA", help="The data directory they were made of.")],
+    data: Annotated[Path, typer.Option("--data", metavar="DATA", help="The data directory from which they were made.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The JSON file to write.")],
     item: Annotated[Path | None, typer.Option(help="A ZeroSpeech item file: adds ABX.")] = None,
     alignment: Annotated[
@@ -60,28 +66,24 @@ def evaluate_units(
         Path | None, typer.Option(metavar="FOLDER", help="Draws trade.png, and with CTM phones-SYSTEM.png.")
     ] = None,
 ) -> None:
-    """Measure units beside MFCC: ABX, bitrates, purities and how much they tell of the speaker."""
+    """Measure units, with MFCC as a baseline: ABX, bitrates, purities and speaker leakage."""
     from sqspeech.atomic import write_text
     from sqspeech.data.data_dir import DataDir
-    from sqspeech.evaluation.unit_pictures import draw_phones, draw_trade
-    from sqspeech.evaluation.unit_table import unit_table
-    from sqspeech.evaluation.units import evaluate_units as measure
+    from sqspeech.evaluation.units.evaluate import evaluate_units as measure
+    from sqspeech.evaluation.units.table import unit_table
     from sqspeech.units import read
 
     systems = {name: read(path) for name, path in system_names(units).items()}
     evaluation = measure(systems, DataDir.read(data), item=item, alignment=alignment)
     write_text(output, json.dumps(evaluation.metrics, indent=2) + "\n")
     if pictures:
-        draw_trade(pictures / "trade.png", evaluation.metrics)
-        forms = distinct(evaluation.phones, lambda name: name.replace("/", "-"))
-        for name, phones in evaluation.phones.items():
-            draw_phones(pictures / file_name(f"phones-{forms[name]}", ".png"), phones, name)
+        evaluation.draw(pictures)
     print(unit_table(evaluation.metrics))
     print(f"{output}: {evaluation.metrics['utterances']} utterances, {evaluation.metrics['seconds']:.0f} s")
 
 
 def system_names(paths: Sequence[Path]) -> dict[str, Path]:
-    """Return the paths by the last parts that tell them apart: exp/a/units and exp/b/units are a/units and b/units.
+    """Return the paths by as few last parts as distinguish them: a/units and b/units for exp/a/units and exp/b/units.
 
     Raises
     ------

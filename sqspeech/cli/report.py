@@ -1,4 +1,4 @@
-"""Reports of an experiment and of this installation."""
+"""Commands for reports on an experiment and on this installation."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,14 +10,14 @@ def report(
     exp: Annotated[Path, typer.Argument(metavar="EXP", help="An experiment directory.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The HTML file to write.")],
 ) -> None:
-    """Write one self-contained page of an experiment, and print where its results are."""
+    """Write a self-contained HTML page on an experiment, and print the paths of its results."""
     from sqspeech.report import write_report
 
     print(write_report(exp, output))
 
 
 def doctor() -> None:
-    """Print versions and devices, and what is missing and how to get it."""
+    """Print versions, devices and missing packages, and the way to install these."""
     from sqspeech.doctor import examine
 
     sound = examine()

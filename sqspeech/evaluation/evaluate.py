@@ -1,33 +1,36 @@
-"""Everything that is measured of a model on a data directory."""
+"""Evaluation of a trained model on a data directory."""
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from itertools import permutations
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from sqspeech.checkpoint import TrainedModel
 from sqspeech.conversion import Converter
 from sqspeech.data.data_dir import DataDir, Utterance
 from sqspeech.errors import DataError
-from sqspeech.evaluation.abx import abx
-from sqspeech.evaluation.bitrate import bitrate
-from sqspeech.evaluation.codebook import active_codes, perplexity, usage
-from sqspeech.evaluation.conversion import measure_conversion
-from sqspeech.evaluation.mfcc import mfcc
-from sqspeech.evaluation.parallel_text import measure_parallel
-from sqspeech.evaluation.reconstruction import measure_reconstruction
+from sqspeech.evaluation.conversion.evaluate import measure_conversion
+from sqspeech.evaluation.conversion.pairs import parallel_pairs
+from sqspeech.evaluation.conversion.parallel_text import AnalysedUtterance, measure_parallel
+from sqspeech.evaluation.metrics.abx import abx
+from sqspeech.evaluation.metrics.bitrate import bitrate
+from sqspeech.evaluation.metrics.codebook import codebook_figures, usage_by_stage
+from sqspeech.evaluation.metrics.item import ItemFile
+from sqspeech.evaluation.metrics.reconstruction import measure_reconstruction
+from sqspeech.evaluation.metrics.symbols import Codes
+from sqspeech.evaluation.units.mfcc import mfcc
 from sqspeech.failures import Failures
+from sqspeech.features import LogMel
 from sqspeech.models.geometry import centres
 from sqspeech.progress import track
 from sqspeech.vocoders import build_vocoder
 
-Recordings = dict[str, NDArray[np.float32]]
+type Recordings = dict[str, NDArray[np.float32]]
 
 
 def evaluate(
@@ -39,40 +42,38 @@ def evaluate(
     conversion: tuple[Path, DataDir] | None = None,
     vocoder: str = "world",
 ) -> tuple[dict[str, Any], Failures]:
-    """Measure reconstruction, codebook and bitrate, ABX where `item` is given, and conversion where it is asked for.
+    """Measure reconstruction, codebook and bitrate; also ABX where `item` is given, and conversion on request.
 
     Parameters
     ----------
     trained
         The model.
     data
-        Utterances of speakers that the model knows.
+        Utterances of the model's speakers.
     item
-        A ZeroSpeech item file over `data`; the units' code vectors and MFCC are compared on it.
+        A ZeroSpeech item file over `data`, for ABX of the code vectors and of MFCC.
     parallel
-        Convert between speakers who say the same text, and compare with what the target says.
+        Convert between speakers who read the same text, and compare with the target's recording.
     conversion
-        Pairs over `data`, and the natural training speech (see `measure_conversion`).
+        Pairs over `data`, and natural speech of the training set (see `measure_conversion`).
     vocoder
-        With which conversion is measured.
+        The vocoder of the conversions.
 
     Returns
     -------
     metrics
-        By name, plain values.
+        Plain values by name.
     failures
         The utterances that could not be used.
     """
+    phones = ItemFile.read(item) if item else None
     failures = Failures()
-    recordings = _read(trained, data, failures)
-    failures.check(len(recordings), strict=False)
+    recordings: Recordings = {}
+    config = trained.config.features
+    inputs = _inputs(trained, data, recordings, failures)
+    reconstruction = measure_reconstruction(trained.model, inputs, config.top_db)
     used = data.subset(recordings)
-    reconstruction = measure_reconstruction(
-        trained.model,
-        ((trained.features(recordings[u.utt_id]), trained.speaker_index(u.spk_id)) for u in used),
-        trained.config.features.top_db,
-    )
-    seconds = sum(map(len, recordings.values())) / trained.config.features.sample_rate
+    seconds = sum(map(len, recordings.values())) / config.sample_rate
     metrics: dict[str, Any] = {
         "mse_db2": reconstruction.mse_db2,
         "feature_variance_db2": reconstruction.feature_variance_db2,
@@ -81,50 +82,51 @@ def evaluate(
     }
     if trained.model.quantizer.codebook_size:
         metrics |= _codebook(reconstruction.codes, trained.model.quantizer.codebook_size, seconds)
-    if item:
-        metrics |= _abx(trained, item, recordings, reconstruction.latents, failures)
-    converter = Converter(trained, build_vocoder(vocoder, trained.config.features))
+    if phones:
+        metrics |= _abx(trained, phones, recordings, reconstruction.latents, failures)
+    converter = Converter(trained, build_vocoder(vocoder, config))
     if parallel:
         metrics["parallel"] = _parallel(converter, used, recordings)
     if conversion:
-        metrics["conversion"], left_out = measure_conversion(converter, used, *conversion)
+        metrics["conversion"], left_out = measure_conversion(converter, used, recordings, *conversion)
         failures.reasons.update(left_out.reasons)
     return metrics, failures
 
 
-def _codebook(codes: Sequence[NDArray[np.int64]], codebook_size: int, seconds: float) -> dict[str, Any]:
-    counts = usage(codes, codebook_size)
+def _inputs(
+    trained: TrainedModel, data: DataDir, recordings: Recordings, failures: Failures
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield the log-mel and the speaker of each usable utterance, and keep its samples."""
+    for utterance in track(data, "reconstruction", len(data)):
+        with failures.skipping(utterance.utt_id):
+            speaker = trained.speaker_index(utterance.spk_id)
+            samples = utterance.read(trained.config.features.sample_rate)
+            mel = trained.features(samples)
+            recordings[utterance.utt_id] = samples
+            yield mel, speaker
+    failures.check(len(recordings), strict=False)
+
+
+def _codebook(codes: Sequence[Codes], codebook_size: int, seconds: float) -> dict[str, Any]:
+    counts = usage_by_stage(codes, codebook_size)
     return {
-        "perplexity": perplexity(counts),
-        "active_codes": active_codes(counts),
+        **codebook_figures(counts),
         "codebook_size": codebook_size,
         "bitrate": bitrate(codes, seconds),
-        "usage": counts.tolist(),
+        "usage": (counts if len(counts) > 1 else counts[0]).tolist(),
     }
-
-
-def _read(trained: TrainedModel, data: DataDir, failures: Failures) -> Recordings:
-    recordings: Recordings = {}
-    for utterance in track(data, "reading", len(data)):
-        with failures.skipping(utterance.utt_id):
-            trained.speaker_index(utterance.spk_id)
-            samples = utterance.read(trained.config.features.sample_rate)
-            trained.features(samples)
-            recordings[utterance.utt_id] = samples
-    return recordings
 
 
 def _abx(
     trained: TrainedModel,
-    item: Path,
+    item: ItemFile,
     recordings: Recordings,
     latents: Sequence[NDArray[np.float32]],
     failures: Failures,
 ) -> dict[str, float]:
-    config = trained.config.features
-    geometry = trained.model.geometry
-    timing = geometry.frame_rate(config), geometry.offset(config)
-    units = {utt: (z, centres(*timing, len(z))) for utt, z in zip(recordings, latents, strict=True)}
+    config, geometry = trained.config.features, trained.model.geometry
+    rate, offset = geometry.frame_rate(config), geometry.offset(config)
+    units = {utt: (z, centres(rate, offset, len(z))) for utt, z in zip(recordings, latents, strict=True)}
     baseline = {utt: mfcc(samples, config.sample_rate) for utt, samples in recordings.items()}
     scores, reference = (abx(item, features, left_out=failures.reasons) for features in (units, baseline))
     return {
@@ -141,32 +143,15 @@ def _parallel(converter: Converter, data: DataDir, recordings: Recordings) -> di
         raise DataError(
             "no two speakers (of opposite gender, where spk2gender tells) share a text; leave --parallel out"
         )
-    rate = converter.sample_rate
-    triples = (
-        (
-            converter.convert(recordings[s.utt_id], rate, to=t.spk_id, source=s.spk_id)[0],
-            recordings[s.utt_id],
-            recordings[t.utt_id],
-        )
-        for s, t in track(pairs, "converting", len(pairs))
-    )
-    scores = asdict(measure_parallel(triples, converter.trained.config.features))
+    rate, log_mel = converter.sample_rate, LogMel(converter.trained.config.features)
+    names = dict.fromkeys(utterance.utt_id for pair in pairs for utterance in pair)
+    natural = {name: AnalysedUtterance(recordings[name], log_mel) for name in names}
+
+    def converted(source: Utterance, target: Utterance) -> AnalysedUtterance:
+        samples, _ = converter.convert(recordings[source.utt_id], rate, to=target.spk_id, source=source.spk_id)
+        return AnalysedUtterance(samples, log_mel)
+
+    tracked = track(pairs, "converting", len(pairs))
+    triples = ((converted(s, t), natural[s.utt_id], natural[t.utt_id]) for s, t in tracked)
+    scores = asdict(measure_parallel(triples))
     return {name: value if isfinite(value) else None for name, value in scores.items()}  # JSON has no NaN
-
-
-def parallel_pairs(data: DataDir) -> Iterator[tuple[Utterance, Utterance]]:
-    """Yield, for each ordered pair of speakers of opposite gender, a source and a target of the same text.
-
-    Every pair has one text, and the texts take turns. Where the genders are not known, all pairs count.
-    """
-    by_text: dict[str, dict[str, Utterance]] = defaultdict(dict)
-    for utterance in data:
-        if utterance.text is not None:
-            by_text[utterance.text][utterance.spk_id] = utterance
-    texts = list(by_text.values())
-    for number, (source, target) in enumerate(permutations(data.speakers, 2)):
-        gender = data.spk2gender.get(source), data.spk2gender.get(target)
-        shared = [spoken for spoken in texts if source in spoken and target in spoken]
-        if shared and (None in gender or gender[0] != gender[1]):
-            spoken = shared[number % len(shared)]
-            yield spoken[source], spoken[target]

@@ -14,7 +14,7 @@ def data_uri(media_type: str, content: bytes) -> str:
 
 
 def flac_uri(samples: NDArray[np.float32], sample_rate: int) -> str:
-    """Return (N,) samples in [-1, 1] as the data: URI of a 16-bit FLAC: half a wav, and nothing is lost."""
+    """Return samples (N,) in [-1, 1] as the data: URI of a 16-bit FLAC, of half the size of a WAV."""
     buffer = io.BytesIO()
     soundfile.write(buffer, samples, sample_rate, format="FLAC", subtype="PCM_16")
     return data_uri("audio/flac", buffer.getvalue())

@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from sqspeech.config import load_config
 from sqspeech.errors import DataError
@@ -18,17 +19,31 @@ type Curves = dict[str, dict[int, float]]
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
-    """The text and the figures of an experiment directory; an absent part is empty.
+    """Text and figures of an experiment directory; an absent part is empty.
 
-    `curves` maps a name and a step to a value; `unreadable` counts the lines of the training log that a crash
-    tore; `metrics` is metrics.json as it stands; `config` is the text of config.yaml and `features` what it
-    says about features.
+    Attributes
+    ----------
+    name
+        Of the directory.
+    curves
+        The training log: name to step to value.
+    unreadable
+        Number of lines of the training log that were cut off by a crash.
+    metrics, units_metrics
+        The content of metrics.json and of units.json (of `sqspeech evaluate-units`).
+    config, features
+        The text of config.yaml, and its features.
+    commands
+        The first lines of the logs.
+    units
+        The first lines of the units, shortened.
     """
 
     name: str
     curves: Curves
     unreadable: int
-    metrics: dict[str, object]
+    metrics: dict[str, Any]
+    units_metrics: dict[str, Any]
     config: str
     features: LogMelConfig
     commands: list[str]
@@ -41,7 +56,7 @@ def read_experiment(exp: Path) -> Experiment:
     Raises
     ------
     DataError
-        The directory or its training log is missing or empty, or metrics.json is damaged.
+        The directory or its training log is missing or empty, or metrics.json or units.json is damaged.
     ConfigError
         config.yaml is not valid.
     """
@@ -54,6 +69,7 @@ def read_experiment(exp: Path) -> Experiment:
         curves=curves,
         unreadable=unreadable,
         metrics=_read_metrics(exp / "metrics.json"),
+        units_metrics=_read_metrics(exp / "units.json"),
         config=config,
         features=load_config(exp / "config.yaml").features if config else LogMelConfig(),
         commands=_read_commands(exp / "logs"),
@@ -88,13 +104,13 @@ def _record(line: str) -> dict[str, float] | None:
     return {name: float(value) for name, value in record.items() if isinstance(value, int | float)}
 
 
-def _read_metrics(path: Path) -> dict[str, object]:
+def _read_metrics(path: Path) -> dict[str, Any]:
     try:
         metrics = json.loads(_text(path) or "{}")
     except json.JSONDecodeError as error:
-        raise DataError(f"{path}:{error.lineno}: no JSON ({error.msg}); evaluate again") from None
+        raise DataError(f"{path}:{error.lineno}: not JSON ({error.msg}); evaluate again") from None
     if not isinstance(metrics, dict):
-        raise DataError(f"{path}: holds no JSON object; evaluate again")
+        raise DataError(f"{path}: not a JSON object; evaluate again")
     return metrics
 
 

@@ -1,4 +1,4 @@
-"""The figures of metrics.json, with plain words of what each means and which direction is better."""
+"""Figures of metrics.json, with a short explanation of each and the direction that is better."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,10 +9,10 @@ type Scalar = str | int | float
 
 @dataclass(frozen=True, kw_only=True)
 class KeyFigure:
-    """A row of the headline table.
+    """Row of the table of key figures.
 
-    `key` names the value in metrics.json, where nested names are joined by "_"; `beside` is a format string
-    over the same names that puts the value in proportion.
+    `key` names the value in metrics.json, where nested names are joined by "_"; `beside` is a format string over the
+    same names, with values to compare with.
     """
 
     key: str
@@ -24,8 +24,8 @@ class KeyFigure:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Value:
-    """A key figure with its value, exact and as shown."""
+class ShownFigure:
+    """Key figure with its value, exact and as shown."""
 
     figure: KeyFigure
     exact: Scalar
@@ -39,28 +39,28 @@ KEY_FIGURES = (
         name="Reconstruction error",
         unit="dB²",
         beside="{mse_percent:.1f} % of the feature variance, {feature_variance_db2:.0f} dB²",
-        meaning="Mean squared error of the log-mel spectrogram that is rebuilt from the units.",
+        meaning="Mean squared error of the log-mel spectrogram that is decoded from the units.",
         better="lower",
     ),
     KeyFigure(
         key="perplexity",
         name="Codebook perplexity",
         beside="of {codebook_size}",
-        meaning="How many codes are in effective use over the test set: all, if all are equally frequent.",
+        meaning="Effective number of codes over the test set: all, if all are equally frequent. A mean over stages.",
         better="higher",
     ),
     KeyFigure(
         key="active_codes",
         name="Active codes",
         beside="of {codebook_size}",
-        meaning="Codes that occur at least once in the test set; the others are wasted.",
+        meaning="Codes that occur at least once in the test set; the others are unused. A mean over stages.",
         better="higher",
     ),
     KeyFigure(
         key="bitrate",
         name="Bitrate",
         unit="bit/s",
-        meaning="Information in the units per second of speech: entropy times rate, as ZeroSpeech has it.",
+        meaning="Information in the units per second of speech: entropy times rate, as in ZeroSpeech.",
         better="lower, at equal ABX",
     ),
     KeyFigure(
@@ -68,7 +68,7 @@ KEY_FIGURES = (
         name="ABX error, across speakers",
         unit="%",
         beside="MFCC features: {abx_across_mfcc:.1f} %",
-        meaning="How often two phones are confused between speakers; 50 % is chance.",
+        meaning="Rate of confusion of two phones between speakers; 50 % is chance.",
         better="lower",
     ),
     KeyFigure(
@@ -84,7 +84,7 @@ KEY_FIGURES = (
         name="Conversion: pitch",
         unit="semitones",
         beside="from the target speaker; {parallel_f0_to_source_semitones:.1f} from the source",
-        meaning="Distance in F0 between a converted sentence and the target speaker's own recording of it.",
+        meaning="Distance in F0 between a converted sentence and the target speaker's recording of it.",
         better="lower, and nearer to the target than to the source",
     ),
     KeyFigure(
@@ -92,17 +92,17 @@ KEY_FIGURES = (
         name="Conversion: timbre",
         unit="dB",
         beside="from the target speaker; {parallel_mel_to_source_db:.1f} from the source",
-        meaning="Distance in the log-mel spectrum between a converted sentence and the target speaker's own.",
+        meaning="Distance in log-mel between a converted sentence and the target speaker's recording of it.",
         better="lower, and nearer to the target than to the source",
     ),
 )
 
 
-def key_figures(metrics: dict[str, object]) -> list[Value]:
-    """Return the known figures that `metrics` has, in the order of `KEY_FIGURES`."""
+def key_figures(metrics: dict[str, object]) -> list[ShownFigure]:
+    """Return the key figures in `metrics`, in the order of `KEY_FIGURES`."""
     scalars = _with_percentage(dict(_scalars(metrics)))
     return [
-        Value(
+        ShownFigure(
             figure=figure,
             exact=scalars[figure.key],
             shown=_shown(scalars[figure.key]),
@@ -114,11 +114,11 @@ def key_figures(metrics: dict[str, object]) -> list[Value]:
 
 
 def other_figures(metrics: dict[str, object]) -> dict[str, tuple[Scalar, str]]:
-    """Return the scalars that no key figure shows: name to value, exact and as shown."""
-    told = {figure.key for figure in KEY_FIGURES} | {
+    """Return the scalars that no key figure shows, by name: the value, exact and as shown."""
+    in_key_figures = {figure.key for figure in KEY_FIGURES} | {
         name for figure in KEY_FIGURES for _, name, _, _ in Formatter().parse(figure.beside) if name
     }
-    return {name: (value, _shown(value)) for name, value in _scalars(metrics) if name not in told}
+    return {name: (value, _shown(value)) for name, value in _scalars(metrics) if name not in in_key_figures}
 
 
 def _scalars(metrics: dict[str, object]) -> Iterator[tuple[str, Scalar]]:

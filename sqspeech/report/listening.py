@@ -1,4 +1,4 @@
-"""A grid to listen to: a row for each of a few recordings, a column for each voice, with their spectrograms."""
+"""Listening table: a row for each of a few recordings, a column for each target speaker, with spectrograms."""
 
 import csv
 from collections.abc import Iterable, Sequence
@@ -15,7 +15,7 @@ from sqspeech.features import LogMel, LogMelConfig
 
 COLUMNS = ("utt_id", "speaker", "source", "start", "end", "target", "output")
 RECONSTRUCTION = "source"
-# These keep the page readable and below about 20 MB. A cell is cut after `LONGEST` seconds, or sooner where all of them
+# Limits for a readable page below about 20 MB. A cell is cut after `LONGEST` seconds, or sooner where all cells
 # together would have more than `MOST_SAMPLES`.
 MOST_SOURCES = 6
 MOST_TARGETS = 12
@@ -25,7 +25,7 @@ MOST_SAMPLES = 6_400_000
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """One sound: (N,) `samples` at `sample_rate` Hz and their (T, M) log-mel in dB."""
+    """One recording: (N,) `samples` at `sample_rate` Hz and their (T, M) log-mel in dB."""
 
     speaker: str
     samples: NDArray[np.float32]
@@ -39,8 +39,8 @@ class Cell:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
-    """A recording as it was spoken, reconstructed, and in the voice of each column; None where that was not made."""
+class ListeningRow:
+    """A source recording, its reconstruction, and its conversion to the speaker of each column; None where missing."""
 
     utt_id: str
     source: Cell
@@ -49,7 +49,7 @@ class Row:
 
     @property
     def cells(self) -> list[Cell]:
-        """Everything that there is to hear."""
+        """All cells that are not empty."""
         return [cell for cell in (self.source, self.reconstruction, *self.conversions) if cell]
 
 
@@ -57,20 +57,20 @@ class Row:
 class Listening:
     """Part of a manifest that is shown: `rows` of its `n_utterances`, `targets` (the columns) of its `n_targets`.
 
-    No sound lasts more than `longest` seconds.
+    No cell lasts more than `longest` seconds.
     """
 
     targets: list[str]
-    rows: list[Row]
+    rows: list[ListeningRow]
     longest: float
     n_utterances: int
     n_targets: int
 
 
 def read_listening(manifest: Path, config: LogMelConfig) -> Listening | None:
-    """Read a grid of recordings and voices of a conversion manifest, both spread over it; None without a manifest.
+    """Read recordings and target speakers, both spread over a conversion manifest; None without a manifest.
 
-    All audio is at the sample rate of `config`, so that source and conversion are heard in the same band.
+    All audio is at the sample rate of `config`, so that source and conversion have the same bandwidth.
 
     Raises
     ------
@@ -83,9 +83,9 @@ def read_listening(manifest: Path, config: LogMelConfig) -> Listening | None:
     if not utterances:
         return None
     shown = _spread(list(utterances), MOST_SOURCES)
-    # Columns are of the rows that are shown: where a list paired them, other utterances have other targets.
-    ours, all_targets = _targets(utterances[utt_id] for utt_id in shown), _targets(utterances.values())
-    targets = _spread(ours, MOST_TARGETS)
+    # The targets of the rows that are shown: other utterances may have other targets.
+    own_targets, all_targets = _targets(utterances[utt_id] for utt_id in shown), _targets(utterances.values())
+    targets = _spread(own_targets, MOST_TARGETS)
     longest = min(LONGEST, MOST_SAMPLES / config.sample_rate / (len(shown) * (len(targets) + 2)))
     reader = _Reader(LogMel(config), manifest.parent, longest)
     return Listening(
@@ -98,7 +98,7 @@ def read_listening(manifest: Path, config: LogMelConfig) -> Listening | None:
 
 
 def _targets(utterances: Iterable[list[dict[str, str]]]) -> list[str]:
-    """Return all voices but the utterance's own, in the order of the manifest."""
+    """Return all target speakers but the utterance's own, in the order of the manifest."""
     return list(dict.fromkeys(e["target"] for entries in utterances for e in entries if e["target"] != RECONSTRUCTION))
 
 
@@ -129,16 +129,16 @@ class _Reader:
     def __init__(self, log_mel: LogMel, folder: Path, longest: float) -> None:
         self.log_mel, self.folder, self.longest = log_mel, folder, longest
 
-    def row(self, entries: list[dict[str, str]], targets: list[str]) -> Row:
+    def row(self, entries: list[dict[str, str]], targets: list[str]) -> ListeningRow:
         first = entries[0]
         utt_id, speaker = first["utt_id"], first["speaker"]
         start, end = (_seconds(utt_id, first[name]) for name in ("start", "end"))
         outputs = {entry["target"]: self.folder / entry["output"] for entry in entries}
 
-        def converted(target: str, voice: str) -> Cell | None:
-            return self.cell(voice, outputs[target]) if target in outputs else None
+        def converted(target: str, speaker: str) -> Cell | None:
+            return self.cell(speaker, outputs[target]) if target in outputs else None
 
-        return Row(
+        return ListeningRow(
             utt_id=utt_id,
             source=self.cell(speaker, Path(first["source"]), start or 0.0, end),
             reconstruction=converted(RECONSTRUCTION, speaker),
@@ -160,4 +160,4 @@ def _seconds(utt_id: str, text: str) -> float | None:
     try:
         return float(text) if text else None
     except ValueError:
-        raise DataError(f"manifest.tsv: {utt_id} has the time {text!r}, which is no number") from None
+        raise DataError(f"manifest.tsv: {utt_id} has the time {text!r}, which is not a number") from None

@@ -1,27 +1,28 @@
-"""Put the page together."""
+"""HTML page of an experiment."""
 
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jinja2
 import torch
 
 from sqspeech import __version__
 from sqspeech.atomic import write_text
+from sqspeech.evaluation.units.table import BASELINES, FilledRow, filled_rows
 from sqspeech.report.embed import data_uri, flac_uri
 from sqspeech.report.experiment import Curves, read_experiment
 from sqspeech.report.key_figures import key_figures, other_figures
-from sqspeech.report.listening import Cell, Listening, Row, read_listening
+from sqspeech.report.listening import Cell, Listening, ListeningRow, read_listening
 from sqspeech.report.plots import (
-    PANELS,
     Panel,
     Picture,
     colour_bar,
     panel_picture,
+    panels,
     spectrogram_png,
     usage_picture,
 )
@@ -29,7 +30,7 @@ from sqspeech.report.summary import summarise
 
 
 class PanelView(NamedTuple):
-    """A panel with its drawing, and in words what the drawing shows."""
+    """A panel with its drawing and the text alternative of the drawing."""
 
     panel: Panel
     picture: Picture
@@ -37,7 +38,7 @@ class PanelView(NamedTuple):
 
 
 class CellView(NamedTuple):
-    """A cell of the listening table: its data: URIs and what names it."""
+    """A cell of the listening table with its role and its data: URIs."""
 
     cell: Cell
     role: str
@@ -50,6 +51,14 @@ class RowView(NamedTuple):
 
     utt_id: str
     cells: list[CellView | None]
+
+
+class UnitTable(NamedTuple):
+    """The table of `sqspeech evaluate-units`: systems and baselines, rows, and notes."""
+
+    columns: list[str]
+    rows: list[FilledRow]
+    notes: list[str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,11 +76,11 @@ def write_report(exp: Path, output: Path) -> str:
     Parameters
     ----------
     exp
-        The experiment directory: metrics.jsonl, and what there is of config.yaml, metrics.json,
-        conversion/manifest.tsv, logs/*.log, units/kaldi/units.txt and pictures/*.png. The page says which stage makes
-        an absent part.
+        The experiment directory: metrics.jsonl and, where present, config.yaml, metrics.json, units.json,
+        conversion/manifest.tsv, logs/*.log, units/kaldi/units.txt and pictures/*.png. The page names the stage that
+        makes an absent part.
     output
-        The page, written atomically; it asks for no other file.
+        The page, written atomically; it loads no other file.
 
     Raises
     ------
@@ -88,8 +97,9 @@ def write_report(exp: Path, output: Path) -> str:
         experiment=experiment,
         figures=key_figures(experiment.metrics),
         others=other_figures(experiment.metrics),
-        panels=list(_panels(experiment.curves)),
+        panels=list(_panel_views(experiment.curves)),
         usage=_usage(experiment.metrics),
+        units=_unit_table(experiment.units_metrics),
         listening=_listening_view(listening) if listening else None,
         pictures={
             path.stem: data_uri("image/png", path.read_bytes()) for path in sorted((exp / "pictures").glob("*.png"))
@@ -107,14 +117,13 @@ def _template() -> jinja2.Template:
     return environment.from_string(files(__package__).joinpath("page.html").read_text(encoding="utf-8"))
 
 
-def _panels(curves: Curves) -> Iterator[PanelView]:
-    for panel in PANELS:
-        if panel.series.keys() & curves.keys():
-            yield PanelView(panel, panel_picture(panel, curves), _describe(panel, curves))
+def _panel_views(curves: Curves) -> Iterator[PanelView]:
+    for panel in panels(curves):
+        yield PanelView(panel, panel_picture(panel, curves), _describe(panel, curves))
 
 
 def _describe(panel: Panel, curves: Curves) -> str:
-    """Say in words where each curve begins and ends."""
+    """Return the first and the last value of each curve as text."""
     curve = {label: sorted(curves[name].items()) for name, label in panel.series.items() if name in curves}
     return f"{panel.title} over training steps. " + "; ".join(
         f"{label}: {points[0][1]:.4g} at step {points[0][0]}, {points[-1][1]:.4g} at step {points[-1][0]}"
@@ -127,6 +136,12 @@ def _usage(metrics: dict[str, object]) -> Picture | None:
     return usage_picture(usage) if isinstance(usage, list) and usage else None
 
 
+def _unit_table(metrics: Mapping[str, Any]) -> UnitTable | None:
+    if not metrics:
+        return None
+    return UnitTable([*metrics["systems"], *BASELINES.values()], list(filled_rows(metrics)), metrics["notes"])
+
+
 def _listening_view(shown: Listening) -> ListeningView:
     spectrograms = [cell.decibels for row in shown.rows for cell in row.cells]
     low = min(float(spectrogram.min()) for spectrogram in spectrograms)
@@ -136,7 +151,7 @@ def _listening_view(shown: Listening) -> ListeningView:
     )
 
 
-def _cells(row: Row, low: float, high: float) -> list[CellView | None]:
+def _cells(row: ListeningRow, low: float, high: float) -> list[CellView | None]:
     def view(cell: Cell | None, role: str) -> CellView | None:
         if cell is None:
             return None

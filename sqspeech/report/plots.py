@@ -1,4 +1,4 @@
-"""The pictures of the report: curves as SVG for a light and a dark page, spectrograms as PNG."""
+"""Pictures of the report: curves as SVG for a light and a dark page, spectrograms as PNG."""
 
 import io
 from collections.abc import Callable
@@ -48,7 +48,7 @@ class Panel:
 
     title: str
     unit: str = ""
-    meaning: str
+    meaning: str = ""
     series: dict[str, str]
     log: bool = False
 
@@ -63,8 +63,8 @@ PANELS = (
     ),
     Panel(
         title="Loss",
-        meaning="Reconstruction + KL: what is minimised.",
-        series={"loss": "loss", "reconstruction": "reconstruction", "KL": "kl"},
+        meaning="The minimised sum: reconstruction + KL.",
+        series={"loss": "loss", "reconstruction": "reconstruction", "kl": "KL"},
     ),
     Panel(
         title="KL divergence",
@@ -80,7 +80,7 @@ PANELS = (
     ),
     Panel(
         title="Mean log variance",
-        meaning="Of the quantiser, log σ². It may rise in dimensions that carry nothing; the entropy tells.",
+        meaning="Of the quantiser, log σ². It may rise in dimensions without information; compare the entropy.",
         series={"log_variance": "train"},
     ),
     Panel(
@@ -96,6 +96,18 @@ PANELS = (
     Panel(title="Temperature", meaning="Of the Gumbel-softmax; a schedule.", series={"temperature": "train"}),
     Panel(title="Learning rate", meaning="Of Adam; a schedule.", series={"learning_rate": "train"}),
 )
+
+
+# Curves of the engine that need no panel.
+LEFT_OUT = {"steps_per_second", "gradient_norm"}
+
+
+def panels(curves: Curves) -> list[Panel]:
+    """Return the known panels that have a curve, then one for each other curve: a task may log any value."""
+    known = [panel for panel in PANELS if panel.series.keys() & curves.keys()]
+    shown = {name for panel in known for name in panel.series} | LEFT_OUT
+    others = dict.fromkeys(name.removeprefix("dev_") for name in curves if name not in shown)
+    return known + [Panel(title=name, series={name: "train", f"dev_{name}": "dev"}) for name in others]
 
 
 def panel_picture(panel: Panel, curves: Curves) -> Picture:
@@ -131,14 +143,26 @@ def _log_scale(axes: Axes) -> None:
     axes.yaxis.set_major_formatter("{x:g}")
 
 
-def usage_picture(usage: list[int]) -> Picture:
-    """Draw the share of each code in percent, the most frequent first, and where equal shares would lie."""
-    shares = 100 * np.sort(np.asarray(usage, dtype=float))[::-1] / max(sum(usage), 1)
+def usage_picture(usage: list[int] | list[list[int]]) -> Picture:
+    """Draw the share of each code in percent, the most frequent first, and a line at equal shares.
+
+    Parameters
+    ----------
+    usage
+        Counts (K,), or (Q, K) of a quantiser of several stages, which has a curve for each.
+    """
+    counts = np.atleast_2d(np.asarray(usage, dtype=float))
+    shares = 100 * np.sort(counts)[:, ::-1] / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    n_stages, n_codes = counts.shape
 
     def draw(axes: Axes, palette: Palette) -> None:
-        axes.stairs(shares, fill=True, color=palette.lines[0])
-        axes.axhline(100 / len(usage), color=palette.lines[1], linestyle="--", label="if equally frequent")
-        axes.set(xlabel="codes, most frequent first", ylabel="share of the units (%)", xlim=(0, len(usage)))
+        if n_stages == 1:
+            axes.stairs(shares[0], fill=True, color=palette.lines[0])
+        for stage in range(n_stages if n_stages > 1 else 0):
+            colour = palette.lines[0], 1 - 0.8 * stage / n_stages
+            axes.stairs(shares[stage], color=colour, baseline=None, label=f"stage {stage + 1}")
+        axes.axhline(100 / n_codes, color=palette.lines[1], linestyle="--", label="if equally frequent")
+        axes.set(xlabel="codes, most frequent first", ylabel="share of the units (%)", xlim=(0, n_codes))
         axes.legend()
 
     return _picture(draw, (10.5, 2.5))

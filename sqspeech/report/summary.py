@@ -12,14 +12,14 @@ from sqspeech.report.key_figures import key_figures
 
 def summarise(experiment: Experiment, exp: Path, page: Path) -> str:
     """Return the paths of the page, the converted recordings and the units, and the metrics in one table."""
-    places = {
+    paths = {
         "report": page,
         "converted": exp / "conversion",
         "units": exp / "units/kaldi/units.txt",
         "metrics": exp / "metrics.json",
     }
-    lines = [f"{name:<10} {path}" for name, path in places.items() if path.exists()]
-    table = Table("measure", "value", "beside it", "better")
+    lines = [f"{name:<10} {path}" for name, path in paths.items() if path.exists()]
+    table = Table("measure", "value", "compare with", "better")
     for value in key_figures(experiment.metrics):
         figure = value.figure
         table.add_row(figure.name, f"{value.shown} {figure.unit}".strip(), value.beside, figure.better)

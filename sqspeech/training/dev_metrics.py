@@ -11,7 +11,7 @@ from torch.nn.utils.rnn import pad_sequence
 from sqspeech import distributed
 from sqspeech.data.feature_store import FeatureStore
 from sqspeech.errors import DataError
-from sqspeech.evaluation.codebook import active_codes, perplexity
+from sqspeech.evaluation.metrics.codebook import active_codes, perplexity
 from sqspeech.models.sqvae import SQVAE
 from sqspeech.quantizers.precision import full_precision
 

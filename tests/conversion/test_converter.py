@@ -18,7 +18,7 @@ from sqspeech.conversion import Converter, convert_all, plan
 from sqspeech.data.data_dir import Utterance
 from sqspeech.data.inputs import read_inputs
 from sqspeech.errors import DataError
-from sqspeech.evaluation.parallel_text import median_f0
+from sqspeech.evaluation.conversion.parallel_text import median_f0
 from sqspeech.pitch import Excitation, track_f0
 
 ANY = Utterance(utt_id="x", spk_id="x", path=Path("x.wav"))

@@ -3,13 +3,12 @@ import json
 import numpy as np
 import pytest
 import torch
-from corpus import SPEAKERS
 
 from sqspeech.checkpoint import TrainedModel
 from sqspeech.data.data_dir import DataDir, Utterance
 from sqspeech.errors import DataError
-from sqspeech.evaluation.evaluate import evaluate, parallel_pairs
-from sqspeech.evaluation.reconstruction import measure_reconstruction
+from sqspeech.evaluation.evaluate import evaluate
+from sqspeech.evaluation.metrics.reconstruction import measure_reconstruction
 
 
 @pytest.fixture(scope="module")
@@ -79,18 +78,6 @@ def test_nothing_usable_is_an_error(trained, tmp_path):
     data = DataDir((Utterance(utt_id="f1-bad", spk_id="f1", path=tmp_path / "none.wav"),))
     with pytest.raises(DataError, match=r"no usable input; the first of 1, f1-bad: .*no such audio file"):
         evaluate(trained, data)
-
-
-def test_pairs_are_all_of_opposite_gender_with_the_same_text(data):
-    pairs = list(parallel_pairs(data))
-    assert {(s.spk_id, t.spk_id) for s, t in pairs} == {(a, b) for a in SPEAKERS for b in SPEAKERS if a[0] != b[0]}
-    assert len(pairs) == 8
-    assert all(s.text == t.text for s, t in pairs)
-    assert len({s.text for s, _ in pairs}) == 2
-
-
-def test_without_genders_all_pairs_count(data):
-    assert len(list(parallel_pairs(DataDir(data.utterances)))) == 12
 
 
 def test_without_shared_texts_conversion_cannot_be_measured(trained, data):

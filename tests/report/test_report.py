@@ -18,13 +18,13 @@ from sqspeech.features import LogMelConfig
 from sqspeech.report import write_report
 from sqspeech.report.experiment import read_experiment
 from sqspeech.report.listening import LONGEST, MOST_SAMPLES, MOST_SOURCES, MOST_TARGETS, read_listening
-from sqspeech.report.plots import PANELS, panel_picture
+from sqspeech.report.plots import PANELS, panel_picture, panels, usage_picture
 
 VOID = {"meta", "link", "img", "source", "br"}
 
 
 class Page(HTMLParser):
-    """Every element with its attributes and all text inside it; complains of unbalanced tags."""
+    """Every element with its attributes and all text inside it; fails on unbalanced tags."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -96,9 +96,9 @@ def test_every_cell_has_a_player_with_the_samples_of_its_wav(reported, page):
     ]
     assert len(players) == len(expected)
     for player, samples in zip(players, expected, strict=True):
-        heard, rate = soundfile.read(io.BytesIO(decode(player["src"], "audio/flac")), dtype="float32")
+        decoded, rate = soundfile.read(io.BytesIO(decode(player["src"], "audio/flac")), dtype="float32")
         assert rate == 16000
-        assert np.array_equal(heard, samples)
+        assert np.array_equal(decoded, samples)
         assert "controls" in player
 
 
@@ -137,13 +137,13 @@ def test_the_figures_are_those_of_metrics_json(reported, page):
     assert {"hours", "parallel_pairs"} <= shown.keys()
 
 
-def test_the_figures_are_put_in_proportion(page):
+def test_figures_have_values_to_compare_with(page):
     text = " ".join(page.text("table", **{"class": "figures"}).split())
     for words in ("20.0 % of the feature variance", "of 8", "MFCC features: 19.6 %", "8.8 from the source"):
         assert words in text
 
 
-def test_commands_configuration_and_units_stand_as_they_are(reported, page):
+def test_commands_configuration_and_units_are_shown_unchanged(reported, page):
     assert "sqspeech features data dump\nsqspeech train dump 'exp/<b>' && true" in page.text("section", id="commands")
     assert "not a command" not in page.text("section", id="commands")
     assert "# <small>" in page.text("section", id="configuration")
@@ -153,7 +153,7 @@ def test_commands_configuration_and_units_stand_as_they_are(reported, page):
     assert page.text("h1") == reported.name
 
 
-def test_the_page_asks_for_nothing_outside_itself(page):
+def test_the_page_loads_nothing_from_outside(page):
     for tag, attributes in page.elements:
         assert tag not in {"script", "iframe", "object"}
         for name in ("src", "srcset", "href", "poster"):
@@ -166,7 +166,7 @@ def test_the_same_experiment_in_another_place_gives_the_same_page(experiment, re
     assert (experiment / "report.html").read_bytes() == (reported / "report.html").read_bytes()
 
 
-def test_the_last_line_for_a_step_wins_and_torn_lines_are_left_out(experiment):
+def test_the_last_line_for_a_step_wins_and_incomplete_lines_are_left_out(experiment):
     log = experiment / "metrics.jsonl"
     log.write_text(log.read_text() + '{"step": 200, "mse_db2": 7.0}\n{"step": 300, "mse_')
     read = read_experiment(experiment)
@@ -180,7 +180,7 @@ def test_the_last_line_for_a_step_wins_and_torn_lines_are_left_out(experiment):
 def test_curves_come_for_a_light_and_a_dark_page(page):
     for light, dark in zip(
         [image["src"] for image in page.all("img") if "over training steps" in image["alt"]],
-        [source["srcset"] for source in page.all("source")][1:4],
+        [source["srcset"] for source in page.all("source")][1:5],
         strict=True,
     ):
         assert decode(light, "image/svg+xml").startswith(b"<?xml")
@@ -191,6 +191,29 @@ def test_curves_come_for_a_light_and_a_dark_page(page):
 def test_the_curve_of_a_diverged_run_can_be_drawn(value):
     picture = panel_picture(PANELS[0], {"mse_db2": dict.fromkeys(range(3), value)})
     assert b"</svg>" in decode(picture.light, "image/svg+xml")
+
+
+def test_curves_of_any_task_are_drawn(experiment):
+    lines = [{"step": step, "hinge": 1.5, "dev_hinge": 2.5, "gradient_norm": 3.0} for step in (0, 100)]
+    (experiment / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    curves = report(experiment).text("section", id="curves").split()
+    assert curves[-1] == "hinge"
+    (panel,) = panels(read_experiment(experiment).curves)
+    assert panel.series == {"hinge": "train", "dev_hinge": "dev"}
+
+
+def test_known_curves_have_one_panel_each():
+    names = {name for panel in PANELS for name in panel.series}
+    assert panels({name: {0: 1.0} for name in names}) == list(PANELS)
+    assert panels({"mse_db2": {0: 1.0}}) == [PANELS[0]]
+
+
+@pytest.mark.parametrize("stages", [2, 8])
+def test_usage_of_several_stages_has_a_curve_for_each(stages):
+    usage = np.random.default_rng(0).integers(0, 9, (stages, 32)).tolist()
+    svg = decode(usage_picture(usage).light, "image/svg+xml").decode()
+    assert all(f"stage {number + 1}" in svg for number in range(stages))
+    assert "stage" not in decode(usage_picture(usage[0]).light, "image/svg+xml").decode()
 
 
 def test_an_absent_part_names_the_stage_that_makes_it(experiment, page):
@@ -212,7 +235,7 @@ def test_an_absent_part_names_the_stage_that_makes_it(experiment, page):
 
 
 def manifest(folder: Path, pairs: list[tuple[str, str]], seconds: float) -> Path:
-    """A manifest of utterances, each named by its speaker and a number, and their targets."""
+    """Write a manifest of utterances, each named by its speaker and a number, and their targets."""
     noise(folder / "long.wav", seconds)
     noise(folder / "short.wav", 0.2)
     rows = ["utt_id\tspeaker\tsource\tstart\tend\ttarget\toutput"]
@@ -221,7 +244,7 @@ def manifest(folder: Path, pairs: list[tuple[str, str]], seconds: float) -> Path
     return folder / "manifest.tsv"
 
 
-def test_a_grid_is_spread_over_the_recordings_and_the_voices(tmp_path):
+def test_the_table_is_spread_over_recordings_and_target_speakers(tmp_path):
     names = [f"{speaker}-{number}" for speaker in "abcdefghijklmnopqrst" for number in range(3)]
     pairs = [(name, target) for name in names for target in ("source", *"tsrqponmlkjihgfedcba")]
     listening = read_listening(manifest(tmp_path, pairs, LONGEST + 1), LogMelConfig())
@@ -235,18 +258,18 @@ def test_a_grid_is_spread_over_the_recordings_and_the_voices(tmp_path):
     assert (listening.n_utterances, listening.n_targets) == (60, 20)
 
 
-def test_sounds_are_cut_so_that_a_page_stays_small(tmp_path):
+def test_recordings_are_cut_so_that_a_page_stays_small(tmp_path):
     pairs = [(f"{speaker}-0", target) for speaker in "abcdefgh" for target in "abcdefghijklmno"]
     listening = read_listening(manifest(tmp_path, pairs, LONGEST + 1), LogMelConfig())
     cells = len(listening.rows) * (len(listening.targets) + 2)
     assert cells == MOST_SOURCES * (MOST_TARGETS + 2)
     assert listening.rows[0].source.seconds == pytest.approx(MOST_SAMPLES / 16000 / cells, abs=1e-4)
-    # A few are heard for longer, but not for ever.
+    # A few may be longer, up to a limit.
     few = read_listening(manifest(tmp_path, pairs[:3], LONGEST + 1), LogMelConfig())
     assert few.rows[0].source.seconds == LONGEST
 
 
-def test_every_row_has_the_same_columns_whatever_was_converted(experiment):
+def test_every_row_has_the_same_columns_with_any_list_of_conversions(experiment):
     pairs = [("a-1", "source"), ("a-1", "x"), ("b-1", "y"), ("c-1", "x"), ("c-1", "z")]
     manifest(experiment / "conversion", pairs, 1.0)
     page = report(experiment)
@@ -256,15 +279,15 @@ def test_every_row_has_the_same_columns_whatever_was_converted(experiment):
         "b-1 source b", "b-1 conversion y",
         "c-1 source c", "c-1 conversion x", "c-1 conversion z",
     ]  # fmt: skip
-    assert page.text("table", **{"class": "listening"}).count("none made") == 3 * 5 - len(labels)
+    assert page.text("table", **{"class": "listening"}).count("not converted") == 3 * 5 - len(labels)
 
 
-def test_what_a_page_leaves_out_is_said(experiment, page):
+def test_the_page_states_what_it_leaves_out(experiment, page):
     assert "Shown are" not in page.text("section", id="listening")
     names = [f"{letter}-0" for letter in "abcdefghi"]
     manifest(experiment / "conversion", [(name, "x") for name in names], 1.0)
     words = report(experiment).text("section", id="listening").split()
-    assert "Shown are 6 of 9 recordings in 1 of 1 voices" in " ".join(words)
+    assert "Shown are 6 of 9 recordings with 1 of 1 target speakers" in " ".join(words)
 
 
 def _no_log(exp):

@@ -8,8 +8,8 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from training_steps import CPU, QUANTIZERS, make_config, make_step
 
-from sqspeech.evaluation.codebook import active_codes, perplexity, usage
-from sqspeech.evaluation.reconstruction import measure_reconstruction
+from sqspeech.evaluation.metrics.codebook import active_codes, perplexity, usage
+from sqspeech.evaluation.metrics.reconstruction import measure_reconstruction
 from sqspeech.quantizers.precision import float32_products
 from sqspeech.training import dev_metrics
 from sqspeech.training.dev_metrics import Validation

@@ -1,0 +1,130 @@
+"""Evaluation of conversions: the loss by the vocoder, by the units and by another speaker, each alone."""
+
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sqspeech.conversion import ConversionRequest, Converter, plan
+from sqspeech.data.data_dir import DataDir
+from sqspeech.evaluation.conversion.pairs import gender_kinds, same_text
+from sqspeech.evaluation.metrics.conversion_metric import (
+    CONVERSION_METRICS,
+    ConversionTestData,
+    ConvertedUtterance,
+    Samples,
+    Speech,
+)
+from sqspeech.failures import Failures
+from sqspeech.progress import track
+
+type Values = dict[str, float | None]
+
+
+def measure_conversion(
+    converter: Converter, data: DataDir, recordings: Mapping[str, Samples], pairs: Path, train: DataDir
+) -> tuple[dict[str, Any], Failures]:
+    """Return the means of all registered metrics, for three kinds of synthetic speech.
+
+    `copy`: vocoded from the recording's own log-mel, compared with the recording. `reconstruction`: decoded with the
+    source's own speaker, compared with the recording. `conversion` (and `same_gender`, `cross_gender`, where both are
+    known): compared with a recording of the same text by the target speaker, where `data` has one.
+
+    Parameters
+    ----------
+    converter
+        The model and the vocoder.
+    data
+        Natural speech that is not in the model's training set.
+    recordings
+        Samples (N,) of each utterance of `data` by its id, at the model's rate.
+    pairs
+        Lines of `utterance speaker target` over `data`.
+    train
+        Natural speech of the same speakers, for the classifier.
+
+    Raises
+    ------
+    DataError
+        The pairs are malformed, name an unknown utterance, or none of them can be used.
+    """
+    requests = plan(list(data), [], pairs, [])
+    evaluation = _ConversionEvaluation(converter, data, recordings, train)
+    for request in track(requests, "converting", len(requests)):
+        evaluation.add(request)
+    evaluation.failures.check(len(evaluation.values["conversion"]), strict=False)
+    return evaluation.metrics(), evaluation.failures
+
+
+class _ConversionEvaluation:
+    """Values of the metrics so far; each recording is analysed once."""
+
+    def __init__(self, converter: Converter, data: DataDir, recordings: Mapping[str, Samples], train: DataDir) -> None:
+        self.converter, self.data, self.failures = converter, data, Failures()
+        self.values: dict[str, list[Values]] = defaultdict(list)
+        trained = converter.trained
+        self._codec = converter.codec if trained.model.quantizer.codebook_size is not None else None
+        self._recordings = {name: self._speech(samples) for name, samples in recordings.items()}
+        self._test = ConversionTestData(
+            sample_rate=converter.sample_rate,
+            hop_length=trained.config.features.hop_length,
+            pitch=trained.pitch,
+            test=[(recordings[utterance.utt_id], utterance.spk_id) for utterance in data],
+            train=train,
+        )
+        self._metrics = [CONVERSION_METRICS[name](self._test) for name in CONVERSION_METRICS.names()]
+        self._sources: set[str] = set()
+        self._seconds = self._elapsed = 0.0
+
+    def add(self, request: ConversionRequest) -> None:
+        """Convert a recording and measure it, and its copy and reconstruction if it is new."""
+        source, (target,) = request.utterance, request.targets
+        recording = self._recordings[source.utt_id]
+        new = source.utt_id not in self._sources
+        self._sources.add(source.utt_id)
+        with self.failures.skipping(f"{source.utt_id}-to-{target}"):
+            if new:
+                own = self._convert(recording, source.spk_id, source.spk_id)
+                copy = self._speech(self.converter.copy(recording.samples))
+                self.values["copy"].append(self._measure(copy, source.spk_id, recording, recording))
+                self.values["reconstruction"].append(self._measure(own, source.spk_id, recording, recording))
+            began = time.process_time()
+            converted = self._convert(recording, target, source.spk_id)
+            self._elapsed += time.process_time() - began
+            self._seconds += len(recording.samples) / recording.sample_rate
+            same = same_text(self.data, source, target)
+            values = self._measure(converted, target, recording, self._recordings[same.utt_id] if same else None)
+            for kind in ("conversion", *gender_kinds(self.data, source.spk_id, target)):
+                self.values[kind].append(values)
+
+    def metrics(self) -> dict[str, Any]:
+        """Return the means by kind, and the values that do not depend on a conversion."""
+        return {
+            "vocoder": self.converter.vocoder.name,
+            **{name: value for metric in self._metrics for name, value in metric.of_data().items()},
+            "real_time_factor": self._elapsed / self._seconds,
+            **{kind: _means(values) for kind, values in self.values.items()},
+        }
+
+    def _convert(self, recording: Speech, target: str, speaker: str) -> Speech:
+        samples, _ = self.converter.convert(recording.samples, recording.sample_rate, to=target, source=speaker)
+        return self._speech(samples)
+
+    def _speech(self, samples: NDArray[np.float32]) -> Speech:
+        return Speech(samples, self.converter.sample_rate, self._codec)
+
+    def _measure(self, speech: Speech, speaker: str, source: Speech, reference: Speech | None) -> Values:
+        converted = ConvertedUtterance(speech=speech, speaker=speaker, source=source, reference=reference)
+        return {name: value for metric in self._metrics for name, value in metric(converted).items()}
+
+
+def _means(rows: Sequence[Values]) -> dict[str, float | None]:
+    found: dict[str, float | None] = {"count": float(len(rows))}
+    for name in rows[0]:
+        values = [value for row in rows if (value := row[name]) is not None]
+        found[name] = float(np.mean(values)) if values else None
+    return found

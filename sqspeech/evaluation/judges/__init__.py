@@ -1,0 +1,1 @@
+"""Models that judge speech, trained on natural speech."""

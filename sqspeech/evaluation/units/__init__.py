@@ -1,0 +1,1 @@
+"""Evaluation of the units of one or more systems, beside MFCC and log-mel."""
