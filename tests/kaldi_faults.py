@@ -11,7 +11,7 @@ import numpy as np
 import soundfile
 from corpus import voice
 
-from sqspeech.data_checks.findings import Finding, Severity
+from sqspeech.data.findings import Finding, Severity
 from sqspeech.data_checks.validate import Report
 
 ALL = {"f1-00", "f1-01", "f1-02", "m1-00", "m1-01", "m1-02"}

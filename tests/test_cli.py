@@ -264,7 +264,7 @@ def test_features_that_do_not_fit_the_configuration(run, experiment):
     arguments = ["train", experiment.root / "dump", "exp", "--config", experiment.root / "c.yaml"]
     outcome = run(*arguments, "--set", "features.n_mels=40")
     assert outcome.status == 1
-    assert "made with features.n_mels = 80, but 40 is wanted; run stage 2" in outcome.error
+    assert "made with features.n_mels = 80, but 40 is wanted; run `sqspeech features`" in outcome.error
     assert not Path("exp").exists()
 
 

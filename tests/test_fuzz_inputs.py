@@ -21,9 +21,9 @@ from sqspeech.data import feature_computation, speaker_pitch
 from sqspeech.data.data_dir import DataDir
 from sqspeech.data.feature_extraction import extract_features
 from sqspeech.data.feature_store import FeatureStore
+from sqspeech.data.findings import Severity
 from sqspeech.data.inputs import read_inputs
 from sqspeech.data_checks import matrices, recordings
-from sqspeech.data_checks.findings import Severity
 from sqspeech.data_checks.validate import validate
 from sqspeech.errors import SqspeechError
 from sqspeech.failures import Failures

@@ -45,8 +45,8 @@ def validate(
     strict: Annotated[bool, typer.Option("--strict", help="End with status 1 for warnings, too.")] = False,
 ) -> None:
     """Say everything that is wrong with a data directory and its audio, or with a dump."""
-    from sqspeech.data_checks.findings import mended, summary, write_tsv
     from sqspeech.data_checks.fix import check_free, write_clean
+    from sqspeech.data_checks.summary import mended, summary, write_tsv
     from sqspeech.data_checks.validate import validate as examine
 
     if fix:

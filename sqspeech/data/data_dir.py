@@ -1,18 +1,23 @@
 """Kaldi data directories: read, validate, subset, split, write."""
 
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sqspeech import audio, audio_ark
-from sqspeech.data.tables import read_table, read_what_can_be, write_table
+from sqspeech.data.directory_rules import DirectoryTables, check_speaker_order, check_structure, spk2utt_of
+from sqspeech.data.findings import refuse
+from sqspeech.data.tables import write_table
 from sqspeech.errors import DataError
 from sqspeech.names import is_utf8, shown, written_alike
 from sqspeech.segment_times import parse_segment, span
+
+GENDERS = ("m", "f")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +79,8 @@ class DataDir:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "utterances", tuple(sorted(self.utterances, key=lambda u: u.utt_id)))
-        _validate(self.utterances)
+        _check_ids(self.utterances)
+        refuse(check_speaker_order([(utterance.utt_id, utterance.spk_id) for utterance in self.utterances]))
 
     def __len__(self) -> int:
         return len(self.utterances)
@@ -117,26 +123,11 @@ class DataDir:
         DataError
             A file is missing, unsorted, malformed, or disagrees with another one; the line is named.
         """
-        locations = read_table(path / "wav.scp")
-        _refuse_pipes(path / "wav.scp", locations)
-        recordings = {rec_id: audio_path(path, location) for rec_id, location in locations.items()}
-        utt2spk = read_table(path / "utt2spk", fields=1)
-        segments = _read_segments(path / "segments", recordings) if exists(path / "segments") else None
-        _same_keys(path, "utt2spk", utt2spk, "segments" if segments else "wav.scp", segments or recordings)
-        _check_spk2utt(path, utt2spk)
-        text = read_what_can_be(path / "text")
-        return cls(
-            tuple(
-                Utterance(
-                    utt_id=utt_id,
-                    spk_id=spk_id,
-                    text=text.get(utt_id),
-                    **(segments[utt_id] if segments else {"path": recordings[utt_id]}),
-                )
-                for utt_id, spk_id in utt2spk.items()
-            ),
-            read_what_can_be(path / "spk2gender"),
-        )
+        tables = DirectoryTables.scan(path)
+        for table in tables.needed:
+            refuse(table.findings)
+        refuse(check_structure(tables))
+        return cls(tuple(utterances_of(tables)), genders_of(tables))
 
     def write(self, path: Path) -> None:
         """Write `wav.scp`, `utt2spk`, `spk2utt`, and `segments`, `text`, `spk2gender` where there are any."""
@@ -144,7 +135,9 @@ class DataDir:
         tables = {
             "wav.scp": {u.rec_id or u.utt_id: str(u.path.absolute()) for u in self},
             "utt2spk": {u.utt_id: u.spk_id for u in self},
-            "spk2utt": _spk2utt({u.utt_id: u.spk_id for u in self}),
+            "spk2utt": {
+                spk_id: " ".join(utt_ids) for spk_id, utt_ids in spk2utt_of({u.utt_id: u.spk_id for u in self}).items()
+            },
             "segments": {
                 u.utt_id: f"{u.rec_id or u.utt_id} {u.start} {-1 if u.end is None else u.end}"
                 for u in self
@@ -180,68 +173,43 @@ def exists(path: Path | str) -> bool:
     return os.path.exists(path)  # noqa: PTH110 (which raises where a name is too long)
 
 
-def _refuse_pipes(path: Path, locations: dict[str, str]) -> None:
-    for rec_id, location in locations.items():
+def utterances_of(tables: DirectoryTables) -> Iterator[Utterance]:
+    """Yield the utterances that utt2spk, segments and wav.scp agree on, whatever their times and names."""
+    segmented, locations, text = tables.source is tables.segments, tables.wav_scp.rows, tables.text.utf8_rows
+    paths: dict[str, Path] = {}
+    for utt_id, spk_id in tables.utt2spk.rows.items():
+        source = tables.source.rows.get(utt_id)
+        if source is None:
+            continue
+        rec_id, start, end = parse_segment(source) if segmented else (utt_id, 0.0, None)
+        location = locations.get(rec_id, "|")
         if location.endswith("|"):
-            raise DataError(f"{path}: {rec_id} is a pipe, which is refused; write the audio to a file")
+            continue
+        if rec_id not in paths:
+            paths[rec_id] = audio_path(tables.path, location)
+        yield Utterance(
+            utt_id=utt_id,
+            spk_id=spk_id,
+            path=paths[rec_id],
+            rec_id=rec_id if segmented else None,
+            start=start,
+            end=end,
+            text=text.get(utt_id),
+        )
 
 
-def _read_segments(path: Path, recordings: dict[str, Path]) -> dict[str, dict[str, object]]:
-    segments: dict[str, dict[str, object]] = {}
-    for utt_id, value in read_table(path, fields=3).items():
-        rec_id, start, end = parse_segment(value)
-        if rec_id not in recordings:
-            raise DataError(f"{path}: {utt_id} is cut from {rec_id}, which wav.scp lacks")
-        segments[utt_id] = {"path": recordings[rec_id], "rec_id": rec_id, "start": start, "end": end}
-    return segments
+def genders_of(tables: DirectoryTables) -> dict[str, str]:
+    """Return the gender of the speakers whose gender is known."""
+    speakers = set(tables.utt2spk.rows.values())
+    return {spk: sex for spk, sex in tables.spk2gender.utf8_rows.items() if spk in speakers and sex in GENDERS}
 
 
-def _same_keys(path: Path, name: str, table: Collection[str], other_name: str, other: Collection[str]) -> None:
-    differing = set(table) ^ set(other)
-    if differing:
-        first = min(differing)
-        there, missing = (name, other_name) if first in table else (other_name, name)
-        raise DataError(f"{path}: {first} is in {there} but not in {missing} ({len(differing)} such ids)")
-
-
-def _spk2utt(utt2spk: dict[str, str]) -> dict[str, str]:
-    spk2utt: dict[str, list[str]] = {}
-    for utt_id, spk_id in utt2spk.items():
-        spk2utt.setdefault(spk_id, []).append(utt_id)
-    return {spk_id: " ".join(utt_ids) for spk_id, utt_ids in spk2utt.items()}
-
-
-def _check_spk2utt(path: Path, utt2spk: dict[str, str]) -> None:
-    if not (path / "spk2utt").exists():
-        return
-    stated, expected = read_table(path / "spk2utt"), _spk2utt(utt2spk)
-    for spk_id in sorted(stated.keys() | expected.keys()):
-        if stated.get(spk_id, "").split() != expected.get(spk_id, "").split():
-            raise DataError(f"{path / 'spk2utt'}: {spk_id} disagrees with utt2spk; make spk2utt from utt2spk again")
-
-
-def _validate(utterances: tuple[Utterance, ...]) -> None:
-    previous: Utterance | None = None
-    for utterance in utterances:
-        for name in (utterance.utt_id, utterance.spk_id):
-            if not name or len(name.split()) != 1 or name.split()[0] != name:
-                raise DataError(f"{name!r}: an id must not be empty or have white space")
-        if previous and previous.utt_id == utterance.utt_id:
-            raise DataError(f"utterance {utterance.utt_id} stands twice ({previous.path} and {utterance.path})")
-        if previous and previous.spk_id > utterance.spk_id:
-            raise DataError(
-                f"utterance {utterance.utt_id} of {utterance.spk_id} sorts after {previous.utt_id} of "
-                f"{previous.spk_id}; {order_remedy([(u.utt_id, u.spk_id) for u in (previous, utterance)])}"
-            )
-        previous = utterance
-
-
-def order_remedy(pairs: Sequence[tuple[str, str]]) -> str:
-    """Return what to do, and has not been done, where these ids of utterances and speakers sort differently."""
-    if not all(utt_id.startswith(spk_id) for utt_id, spk_id in pairs):
-        return "begin each utterance id with its speaker id and a hyphen"
-    for utt_id, spk_id in pairs:
-        if not utt_id.startswith(f"{spk_id}-"):
-            example = f"{spk_id}-{utt_id.removeprefix(spk_id).lstrip('_.')}"
-            return f"write a hyphen behind each speaker's id, as in {example}, or give all speakers' ids one length"
-    return "one speaker's id is the beginning of another's; rename one of the speakers"
+def _check_ids(utterances: Sequence[Utterance]) -> None:
+    """Raise DataError unless the sorted utterances have ids of Kaldi's form, each its own."""
+    names = [name for utterance in utterances for name in (utterance.utt_id, utterance.spk_id)]
+    if " ".join(names).split() != names:
+        bad = next(name for name in names if name.split() != [name])
+        raise DataError(f"{bad!r}: an id must not be empty or have white space; rename it")
+    for one, other in pairwise(utterances):
+        if one.utt_id == other.utt_id:
+            raise DataError(f"utterance {one.utt_id} stands twice ({one.path} and {other.path}); rename one")

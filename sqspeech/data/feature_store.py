@@ -12,7 +12,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from sqspeech.data.data_dir import DataDir
 from sqspeech.data.feature_ark import HEAD, open_ark, read_matrix, read_shape
-from sqspeech.data.tables import read_table
+from sqspeech.data.feature_locations import AGAIN, Location, scan_locations
+from sqspeech.data.findings import refuse
 from sqspeech.errors import DataError
 from sqspeech.features import LogMelConfig
 
@@ -36,18 +37,18 @@ class FeatureStore:
     path: Path
     data: DataDir
     config: LogMelConfig
-    _locations: dict[str, str]
+    _locations: dict[str, Location]
 
     def __len__(self) -> int:
         return len(self.data)
 
     def read(self, utt_id: str) -> NDArray[np.float32]:
         """Return the log-mel of an utterance, shape (T, M)."""
-        return read_matrix(*self._location(utt_id))
+        return read_matrix(*self._locations[utt_id])
 
     def place(self, utt_id: str) -> tuple[Path, int]:
         """Return the ark that holds an utterance, and the byte at which its values begin."""
-        ark, offset = self._location(utt_id)
+        ark, offset = self._locations[utt_id]
         return ark, offset + HEAD
 
     def lengths(self) -> list[int]:
@@ -61,36 +62,31 @@ class FeatureStore:
         lengths, arks = [], dict[Path, BinaryIO]()
         with ExitStack() as stack:
             for utterance in self.data:
-                path, offset = self._location(utterance.utt_id)
+                path, offset = self._locations[utterance.utt_id]
                 if path not in arks:
                     arks[path] = stack.enter_context(open_ark(path))
                 frames, bands = read_shape(arks[path], offset)
-                if bands != self.config.n_mels:
-                    raise DataError(
-                        f"{path}: {utterance.utt_id} has {bands} bands, not {self.config.n_mels}; make the features "
-                        "again"
-                    )
+                if fault := band_fault(bands, self.config):
+                    raise DataError(f"{path}: {utterance.utt_id} has {fault}; {AGAIN}")
                 lengths.append(frames)
         return lengths
 
-    def _location(self, utt_id: str) -> tuple[Path, int]:
-        ark, _, offset = self._locations[utt_id].rpartition(":")
-        # The location is Kaldi's, as typed when the dump was made; the ark itself stands beside feats.scp.
-        return self.path / Path(ark).name, int(offset)
-
     @classmethod
     def open(cls, path: Path, expected: LogMelConfig | None = None) -> "FeatureStore":
-        """Open a dump, and hold it to the features that its reader expects.
+        """Open a dump, and refuse features that differ from those that its reader expects.
 
         Raises
         ------
         DataError
-            The folder is no finished dump, or its features differ from `expected`.
+            The folder is no finished dump, its tables are damaged, or its features differ from `expected`.
         """
         config = read_state(path).config
         if expected:
             check_same_features(path, config, expected)
-        return cls(path=path, data=DataDir.read(path), config=config, _locations=read_table(path / "feats.scp"))
+        data = DataDir.read(path)
+        locations, findings = scan_locations(path, [utterance.utt_id for utterance in data])
+        refuse(findings)
+        return cls(path=path, data=data, config=config, _locations=locations)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +111,12 @@ def read_state(folder: Path) -> DumpState:
     except OSError:
         raise DataError(f"{folder}: no finished features here; run `sqspeech features DATA {folder}`") from None
     except (ValueError, KeyError, TypeError, ValidationError):
-        raise DataError(f"{path}: damaged; remove {folder} and run stage 2 (features) again") from None
+        raise DataError(f"{path}: damaged; remove {folder} and run `sqspeech features` again") from None
+
+
+def band_fault(n_bands: int, config: LogMelConfig) -> str:
+    """Return what is wrong with features of so many bands, or nothing."""
+    return f"{n_bands} bands, but features.n_mels is {config.n_mels}" if n_bands != config.n_mels else ""
 
 
 def check_same_features(path: Path, found: LogMelConfig, expected: LogMelConfig) -> None:
@@ -125,5 +126,5 @@ def check_same_features(path: Path, found: LogMelConfig, expected: LogMelConfig)
         if value != expected_values[name]:
             raise DataError(
                 f"{path}: made with features.{name} = {value}, but {expected_values[name]} is wanted; "
-                "run stage 2 (features) again into another folder, or mend the configuration"
+                "run `sqspeech features` again into another folder, or change the configuration"
             )

@@ -59,7 +59,7 @@ def read_speaker_pitch(path: Path) -> dict[str, SpeakerPitch]:
         table = {name: [float(value) for value in text.split()] for name, text in read_table(path / NAME).items()}
         return {name: SpeakerPitch(log_mean=mean, log_std=std) for name, (mean, std) in table.items()}
     except ValueError:
-        raise DataError(f"{path / NAME}: damaged; remove {path} and run stage 2 (features) again") from None
+        raise DataError(f"{path / NAME}: damaged; remove {path} and run `sqspeech features` again") from None
 
 
 def _speaker(utterance: Utterance) -> str:

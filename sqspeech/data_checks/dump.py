@@ -6,11 +6,12 @@ from pathlib import Path
 
 from sqspeech.data.data_dir import Utterance
 from sqspeech.data.feature_extraction import NOTES_NAME, SKIPPED_NAME, VERSIONS_NAME
-from sqspeech.data.feature_store import STATE_NAME, read_state
-from sqspeech.data_checks.findings import Finding, Mending, error, note, warning
-from sqspeech.data_checks.matrices import AGAIN, Entry, Matrix
+from sqspeech.data.feature_locations import AGAIN, scan_locations
+from sqspeech.data.feature_store import STATE_NAME, band_fault, read_state
+from sqspeech.data.findings import Finding, Mending, error, note, warning
+from sqspeech.data.tables import Table, scan_table
+from sqspeech.data_checks.matrices import Matrix, UtteranceFeatures
 from sqspeech.data_checks.sounds import repeated, resampled_length
-from sqspeech.data_checks.tables import Table, read_leniently
 from sqspeech.errors import DataError
 from sqspeech.features import LogMelConfig
 
@@ -45,10 +46,10 @@ def check_state(path: Path) -> tuple[LogMelConfig | None, list[Finding]]:
     """Return what the features of a dump were made with, and what is wrong about that."""
     findings = []
     if is_begun(path):
-        fix = "run stage 2 (features) again, which goes on where it stopped"
+        fix = "run `sqspeech features` again, which continues where it stopped"
         return None, [error("unfinished features", str(path), f"{UNFINISHED} is there, {STATE_NAME} is not", fix)]
     if (path / UNFINISHED).exists():
-        fix = "run stage 2 (features) again, or remove .unfinished"
+        fix = "run `sqspeech features` again, or remove .unfinished"
         findings.append(warning("features that were begun again", str(path), f"{UNFINISHED} is there", fix))
     try:
         return read_state(path).config, findings
@@ -58,30 +59,15 @@ def check_state(path: Path) -> tuple[LogMelConfig | None, list[Finding]]:
 
 def read_locations(
     path: Path, utterances: Sequence[Utterance], known: frozenset[str]
-) -> tuple[list[Entry], list[Finding]]:
-    """Return where the features of the utterances are, and what is wrong with feats.scp.
+) -> tuple[list[UtteranceFeatures], list[Finding]]:
+    """Return the places of the features of the utterances, and what is wrong with feats.scp.
 
-    `known` are the ids of utt2spk, the unusable ones among them.
+    `known` are the ids of utt2spk, those of unusable lines too.
     """
-    table, findings = read_leniently(path / "feats.scp", 1)
-    if not table.present:
-        findings.append(error("missing feats.scp", "feats.scp", "there are no features without it", AGAIN))
-    for utt_id in sorted(table.rows.keys() - known):
-        fix = "remove it from feats.scp, or add it to utt2spk"
-        findings.append(error("ids of feats.scp that utt2spk lacks", utt_id, "not in utt2spk", fix))
-    for utt_id in sorted(known - table.keys) if table.present else ():
-        fix = "remove it from utt2spk, or run stage 2 (features) again"
-        findings.append(error("ids of utt2spk that feats.scp lacks", utt_id, "not in feats.scp", fix))
-    entries = []
-    for utterance in utterances:
-        ark, _, offset = table.rows.get(utterance.utt_id, "").rpartition(":")
-        if offset.isdecimal():
-            # The ark stands beside feats.scp, as FeatureStore has it.
-            entries.append(Entry(utterance=utterance, ark=path / Path(ark).name, offset=int(offset)))
-        elif utterance.utt_id in table.rows:
-            detail = f"is at {table.rows[utterance.utt_id][:80]}, not at ARK:OFFSET"
-            findings.append(error("features that cannot be read", utterance.utt_id, detail, AGAIN))
-    return entries, findings
+    locations, findings = scan_locations(path, known)
+    places = ((utterance, locations.get(utterance.utt_id)) for utterance in utterances)
+    found = [UtteranceFeatures(utterance=utterance, ark=at[0], offset=at[1]) for utterance, at in places if at]
+    return found, findings
 
 
 def check_features(features: Features) -> Iterator[Finding]:
@@ -92,17 +78,17 @@ def check_features(features: Features) -> Iterator[Finding]:
 
 def read_frames(path: Path) -> tuple[Table, list[Finding]]:
     """Return utt2num_frames, and what is wrong with it."""
-    frames, findings = read_leniently(path / "utt2num_frames", 1)
-    if not frames.present:
-        fix = "count the frames again"
-        findings.append(warning("missing utt2num_frames", frames.name, "Kaldi needs it", fix, Mending.MENDED))
-    return frames, findings
+    frames = scan_table(path / "utt2num_frames", 1, optional=True)
+    if frames.present:
+        return frames, frames.findings
+    fix = "count the frames again"
+    return frames, [warning("missing utt2num_frames", frames.name, "Kaldi needs it", fix, Mending.MENDED)]
 
 
 def check_versions(path: Path, utterances: Sequence[Utterance]) -> Iterator[Finding]:
     """Yield the utterances whose recordings have changed since their features were computed."""
-    table, findings = read_leniently(path / VERSIONS_NAME, 2)
-    yield from findings
+    table = scan_table(path / VERSIONS_NAME, 2, optional=True)
+    yield from table.findings
     for utterance in utterances:
         stated, now = table.rows.get(utterance.utt_id, ""), utterance.version()
         if stated and now and stated != now:
@@ -112,12 +98,12 @@ def check_versions(path: Path, utterances: Sequence[Utterance]) -> Iterator[Find
 
 
 def read_remarks(path: Path) -> Iterator[Finding]:
-    """Yield what feature extraction said of utterances that it skipped or mended."""
+    """Yield what feature extraction noted of utterances that it skipped or mended."""
     kinds = {SKIPPED_NAME: "utterances that features skipped", NOTES_NAME: "utterances that features mended"}
     for name, kind in kinds.items():
-        table, findings = read_leniently(path / name)
-        yield from findings
-        for utt_id, reason in table.rows.items():
+        table = scan_table(path / name, optional=True)
+        yield from table.findings
+        for utt_id, reason in table.utf8_rows.items():
             yield note(kind, utt_id, reason, "mend the audio where it matters")
 
 
@@ -127,9 +113,8 @@ def _id(matrix: Matrix) -> str:
 
 def _size(features: Features) -> Iterator[Finding]:
     for matrix in features.matrices:
-        if features.config and matrix.n_mels != features.config.n_mels:
-            detail = f"{matrix.n_mels}, but features.n_mels is {features.config.n_mels}"
-            yield error("features of another number of bands", _id(matrix), detail, AGAIN)
+        if features.config and (fault := band_fault(matrix.n_mels, features.config)):
+            yield error("features of another number of bands", _id(matrix), f"has {fault}", AGAIN)
 
 
 def _values(features: Features) -> Iterator[Finding]:

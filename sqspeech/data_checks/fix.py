@@ -12,9 +12,8 @@ from sqspeech.data.data_dir import DataDir, Utterance
 from sqspeech.data.feature_ark import GrowingArk, read_matrix
 from sqspeech.data.feature_extraction import NOTES_NAME, SKIPPED_NAME, VERSIONS_NAME
 from sqspeech.data.feature_store import STATE_NAME, read_state
-from sqspeech.data.tables import write_table
+from sqspeech.data.tables import scan_table, write_table
 from sqspeech.data_checks.dump import is_dump
-from sqspeech.data_checks.tables import read_leniently
 from sqspeech.data_checks.validate import Report
 from sqspeech.errors import DataError, cannot_write
 
@@ -94,9 +93,9 @@ def _write_features(report: Report, names: dict[str, str], folder: Path, out: Pa
     write_table(folder / "feats.scp", {utt: f"{out / 'feats.ark'}:{entry.offset}" for utt, entry in entries.items()})
     write_table(folder / "utt2num_frames", {utt: str(entry.frames) for utt, entry in entries.items()})
     shutil.copyfile(report.path / STATE_NAME, folder / STATE_NAME)
-    write_table(folder / SKIPPED_NAME, read_leniently(report.path / SKIPPED_NAME)[0].rows)
+    write_table(folder / SKIPPED_NAME, scan_table(report.path / SKIPPED_NAME, optional=True).utf8_rows)
     for name in (NOTES_NAME, VERSIONS_NAME):
-        rows = read_leniently(report.path / name)[0].rows
+        rows = scan_table(report.path / name, optional=True).utf8_rows
         write_table(folder / name, {names[utt]: text for utt, text in rows.items() if utt in names})
 
 

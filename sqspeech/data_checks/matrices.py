@@ -13,16 +13,16 @@ import numpy as np
 from sqspeech import audio
 from sqspeech.data.data_dir import Utterance
 from sqspeech.data.feature_ark import read_matrix
-from sqspeech.data_checks.findings import Finding, error
+from sqspeech.data.feature_locations import AGAIN
+from sqspeech.data.findings import Finding, error
 from sqspeech.errors import DataError
 from sqspeech.progress import track
+from sqspeech.segment_times import span
 from sqspeech.worker_pool import map_in_order
-
-AGAIN = "run stage 2 (features) again into another folder"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
+class UtteranceFeatures:
     """Place of the features of an utterance."""
 
     utterance: Utterance
@@ -48,7 +48,7 @@ class Matrix:
         Of the audio, as its header has it; None where there is no audio any more.
     """
 
-    entry: Entry
+    entry: UtteranceFeatures
     n_frames: int
     n_mels: int
     finite: bool
@@ -59,18 +59,18 @@ class Matrix:
     sample_rate: int | None
 
 
-def measure(entries: Sequence[Entry], jobs: int) -> list[Matrix | Finding]:
+def measure(entries: Sequence[UtteranceFeatures], jobs: int) -> list[Matrix | Finding]:
     """Return the measurements of the features, in order, or why they cannot be read."""
     results = map_in_order(_examine, entries, jobs=jobs, died=_died)
     return list(track(results, "features", len(entries)))
 
 
-def _died(entry: Entry) -> Matrix | Finding:
+def _died(entry: UtteranceFeatures) -> Matrix | Finding:
     detail = "the process that read it died"
     return error("features that cannot be read", entry.utterance.utt_id, detail, AGAIN)
 
 
-def _examine(entry: Entry) -> Matrix | Finding:
+def _examine(entry: UtteranceFeatures) -> Matrix | Finding:
     try:
         matrix = read_matrix(entry.ark, entry.offset)
     except DataError as fault:
@@ -93,7 +93,7 @@ def _examine(entry: Entry) -> Matrix | Finding:
 def _audio_length(utterance: Utterance) -> tuple[int, int] | tuple[None, None]:
     try:
         info = audio.probe(utterance.path)
+        first, last = span(utterance.path, info.n_samples, info.sample_rate, utterance.start, utterance.end)
     except (DataError, OSError):
         return None, None
-    end = info.n_samples if utterance.end is None else min(round(utterance.end * info.sample_rate), info.n_samples)
-    return end - round(utterance.start * info.sample_rate), info.sample_rate
+    return last - first, info.sample_rate

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from sqspeech import audio, audio_ark
 from sqspeech.data.data_dir import Utterance
-from sqspeech.data_checks.findings import Finding, error
+from sqspeech.data.findings import Finding, error
 from sqspeech.errors import DataError
 from sqspeech.progress import track
 from sqspeech.segment_times import span

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from sqspeech.data.crops import CONTEXT, CropConfig
 from sqspeech.data.data_dir import Utterance
-from sqspeech.data_checks.findings import Finding, Mending, error, warning
+from sqspeech.data.findings import Finding, Mending, error, warning
 from sqspeech.data_checks.recordings import CLIPPED_RUN, Sound
 from sqspeech.features import LogMelConfig
 

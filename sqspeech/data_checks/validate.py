@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqspeech.data.data_dir import Utterance
+from sqspeech.data.data_dir import Utterance, genders_of
+from sqspeech.data.directory_rules import DirectoryTables
+from sqspeech.data.findings import Finding, Mending, Severity
 from sqspeech.data_checks import dump, matrices, recordings, sounds
-from sqspeech.data_checks.consistency import Tables, check_tables, genders, read_tables, utterances
+from sqspeech.data_checks.consistency import check_tables, usable_utterances
 from sqspeech.data_checks.dump import Features
-from sqspeech.data_checks.findings import Finding, Mending, Severity
-from sqspeech.data_checks.matrices import Entry, Matrix
+from sqspeech.data_checks.matrices import Matrix, UtteranceFeatures
 from sqspeech.data_checks.recordings import Sound
 from sqspeech.errors import DataError
 
@@ -36,7 +37,7 @@ class Report:
     findings: tuple[Finding, ...]
     utterances: tuple[Utterance, ...]
     spk2gender: dict[str, str]
-    features: tuple[Entry, ...]
+    features: tuple[UtteranceFeatures, ...]
     seconds: float
 
     def failed(self, *, strict: bool) -> bool:
@@ -67,14 +68,14 @@ def validate(path: Path, *, jobs: int = 1) -> Report:
         raise DataError(f"{path}: no such folder; name a Kaldi data directory or a dump")
     if dump.is_begun(path):
         return _report(path, dump.check_state(path)[1], [], {}, seconds=0.0)
-    tables, findings = read_tables(path)
-    findings += check_tables(tables)
+    tables = DirectoryTables.scan(path)
+    findings = list(check_tables(tables))
     examine = _examine_dump if dump.is_dump(path) else _examine_audio
     return examine(tables, findings, jobs)
 
 
-def _examine_audio(tables: Tables, findings: list[Finding], jobs: int) -> Report:
-    measured = recordings.measure(utterances(tables), jobs)
+def _examine_audio(tables: DirectoryTables, findings: list[Finding], jobs: int) -> Report:
+    measured = recordings.measure(usable_utterances(tables), jobs)
     heard = [one for one in measured if isinstance(one, Sound)]
     of_audio = [one for one in measured if isinstance(one, Finding)]
     of_audio += sounds.check_sounds(heard)
@@ -82,13 +83,13 @@ def _examine_audio(tables: Tables, findings: list[Finding], jobs: int) -> Report
     good = [sound for sound in heard if sound.utterance.utt_id not in bad]
     seconds = sum(sound.n_samples / sound.sample_rate for sound in good)
     usable = [sounds.clipped_to_file(sound) for sound in good]
-    return _report(tables.path, [*findings, *of_audio], usable, genders(tables), seconds=seconds)
+    return _report(tables.path, [*findings, *of_audio], usable, genders_of(tables), seconds=seconds)
 
 
-def _examine_dump(tables: Tables, findings: list[Finding], jobs: int) -> Report:
+def _examine_dump(tables: DirectoryTables, findings: list[Finding], jobs: int) -> Report:
     path = tables.path
     config, of_state = dump.check_state(path)
-    known = utterances(tables)
+    known = usable_utterances(tables)
     entries, of_locations = dump.read_locations(path, known, tables.utt2spk.keys)
     frames, of_frames = dump.read_frames(path)
     measured = matrices.measure(entries, jobs)
@@ -103,7 +104,7 @@ def _examine_dump(tables: Tables, findings: list[Finding], jobs: int) -> Report:
         path,
         [*of_state, *findings, *of_locations, *of_frames, *of_features, *dump.read_remarks(path)],
         [matrix.entry.utterance for matrix in good],
-        genders(tables),
+        genders_of(tables),
         features=[matrix.entry for matrix in good],
         seconds=n_frames * config.hop_length / config.sample_rate if config else 0.0,
     )
@@ -119,7 +120,7 @@ def _report(
     usable: Sequence[Utterance],
     spk2gender: dict[str, str],
     *,
-    features: Sequence[Entry] = (),
+    features: Sequence[UtteranceFeatures] = (),
     seconds: float,
 ) -> Report:
     speakers = {utterance.spk_id for utterance in usable}

@@ -13,8 +13,8 @@ from sqspeech.checkpoint import TrainedModel
 from sqspeech.conversion import Converter, convert_all, plan
 from sqspeech.data.data_dir import DataDir
 from sqspeech.data.feature_extraction import extract_features
+from sqspeech.data.findings import Mending
 from sqspeech.data.inputs import read_inputs
-from sqspeech.data_checks.findings import Mending
 from sqspeech.data_checks.validate import validate
 from sqspeech.errors import DataError
 from sqspeech.features import LogMelConfig
@@ -212,8 +212,8 @@ def test_a_line_that_nobody_needs_refuses_nothing(tmp_path, name, line):
 @pytest.mark.parametrize(
     ("pairs", "advice"),
     [
-        ([("1_2", "1"), ("13_1", "13")], "write a hyphen behind each speaker's id, as in 1"),
-        ([("a_2", "a"), ("aB_1", "aB")], "write a hyphen behind each speaker's id, as in a"),
+        ([("1_2", "1"), ("13_1", "13")], "write a hyphen after each speaker's id, as in 1"),
+        ([("a_2", "a"), ("aB_1", "aB")], "write a hyphen after each speaker's id, as in a"),
         ([("x-1", "b"), ("y-1", "a")], "begin each utterance id with its speaker id and a hyphen"),
         ([("a-z", "a"), ("a-b-1", "a-b")], "one speaker's id is the beginning of another's; rename"),
         ([("a-1", "a"), ("a!-1", "a!")], "one speaker's id is the beginning of another's; rename"),

@@ -4,7 +4,7 @@ import pytest
 from kaldi_faults import ALL, ERROR, FAULTS, NOTE, OTHERS, assert_as_kaldi_wants_it, edit, find
 
 from sqspeech.data.data_dir import DataDir
-from sqspeech.data_checks.findings import Mending
+from sqspeech.data.findings import Mending
 from sqspeech.data_checks.fix import write_clean
 from sqspeech.data_checks.validate import validate
 from sqspeech.errors import DataError

@@ -13,9 +13,9 @@ import soundfile
 from sqspeech.data.data_dir import DataDir
 from sqspeech.data.feature_extraction import extract_features
 from sqspeech.data.feature_store import FeatureStore
+from sqspeech.data.findings import Mending, Severity
 from sqspeech.data.tables import read_table
 from sqspeech.data_checks import matrices
-from sqspeech.data_checks.findings import Mending, Severity
 from sqspeech.data_checks.fix import write_clean
 from sqspeech.data_checks.validate import validate
 from sqspeech.errors import DataError

@@ -9,8 +9,9 @@ import soundfile
 
 from sqspeech import cli
 from sqspeech.data.data_dir import DataDir
+from sqspeech.data.findings import note, warning
 from sqspeech.data_checks import recordings
-from sqspeech.data_checks.findings import IDS_SHOWN, note, summary, warning
+from sqspeech.data_checks.summary import IDS_SHOWN, summary
 
 
 @pytest.fixture
