@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sqspeech.corpus import Processes, Workers
 from sqspeech.data.data_dir import Utterance
 from sqspeech.data_checks import dump, matrices, recordings, sounds
 from sqspeech.data_checks.consistency import Tables, check_tables, genders, read_tables, utterances
@@ -55,8 +56,8 @@ class Report:
         )
 
 
-def validate(path: Path, *, jobs: int = 1) -> Report:
-    """Examine a data directory and its audio, or a dump and its features, in `jobs` processes.
+def validate(path: Path, *, workers: Workers = Processes()) -> Report:  # noqa: B008 (frozen)
+    """Examine a data directory and its audio, or a dump and its features, with these workers.
 
     Raises
     ------
@@ -70,11 +71,11 @@ def validate(path: Path, *, jobs: int = 1) -> Report:
     tables, findings = read_tables(path)
     findings += check_tables(tables)
     examine = _examine_dump if dump.is_dump(path) else _examine_audio
-    return examine(tables, findings, jobs)
+    return examine(tables, findings, workers)
 
 
-def _examine_audio(tables: Tables, findings: list[Finding], jobs: int) -> Report:
-    measured = recordings.measure(utterances(tables), jobs)
+def _examine_audio(tables: Tables, findings: list[Finding], workers: Workers) -> Report:
+    measured = recordings.measure(utterances(tables), workers)
     heard = [one for one in measured if isinstance(one, Sound)]
     of_audio = [one for one in measured if isinstance(one, Finding)]
     of_audio += sounds.check_sounds(heard)
@@ -85,13 +86,13 @@ def _examine_audio(tables: Tables, findings: list[Finding], jobs: int) -> Report
     return _report(tables.path, [*findings, *of_audio], usable, genders(tables), seconds=seconds)
 
 
-def _examine_dump(tables: Tables, findings: list[Finding], jobs: int) -> Report:
+def _examine_dump(tables: Tables, findings: list[Finding], workers: Workers) -> Report:
     path = tables.path
     config, of_state = dump.check_state(path)
     known = utterances(tables)
     entries, of_locations = dump.read_locations(path, known, tables.utt2spk.keys)
     frames, of_frames = dump.read_frames(path)
-    measured = matrices.measure(entries, jobs)
+    measured = matrices.measure(entries, workers)
     read = [one for one in measured if isinstance(one, Matrix)]
     of_features = [one for one in measured if isinstance(one, Finding)]
     of_features += dump.check_versions(path, known)
