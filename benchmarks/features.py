@@ -32,6 +32,7 @@ from speech import RATE, Recordings, Samples, corpus, recorded, short_corpus, sy
 
 from data_prep.command import run
 from sqspeech import audio
+from sqspeech.corpus import Processes
 from sqspeech.data.data_dir import DataDir, Utterance
 from sqspeech.data.feature_extraction import UTTERANCES_AT_ONCE, extract_features
 from sqspeech.errors import SqspeechError
@@ -120,7 +121,11 @@ def extract(utterances: list[Utterance], jobs: int, device: str = "cpu") -> Run:
     with TemporaryDirectory() as folder:
         wall, cpu = time.perf_counter(), time.process_time()
         done, failures = extract_features(
-            DataDir(tuple(utterances)), Path(folder, "dump"), LogMelConfig(), jobs=jobs, device=torch.device(device)
+            DataDir(tuple(utterances)),
+            Path(folder, "dump"),
+            LogMelConfig(),
+            workers=Processes(jobs),
+            device=torch.device(device),
         )
         run = Run(wall=time.perf_counter() - wall, cpu=time.process_time() - cpu)
     if failures.reasons:

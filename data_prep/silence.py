@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from sqspeech import audio
+from sqspeech.corpus import DIED, Processes, map_in_order
 from sqspeech.errors import DataError
-from sqspeech.worker_pool import map_in_order
 
 TOP_DB = 35.0
 MARGIN = 0.05
@@ -57,11 +57,11 @@ def find_speech(path: Path) -> Span:
 
 def spans(paths: Sequence[Path], jobs: int) -> Iterator[Span | DataError]:
     """Yield the span of each recording in order, or why it has none, found by `jobs` processes."""
-    return map_in_order(_span_or_error, paths, jobs=jobs, died=_died)
+    return map_in_order(_span_or_error, paths, Processes(jobs), died=_died)
 
 
 def _died(path: Path) -> Span | DataError:
-    return DataError(f"{path}: the process that read it died, for want of memory or by a fault in the decoder")
+    return DataError(f"{path}: {DIED}")
 
 
 def _span_or_error(path: Path) -> Span | DataError:

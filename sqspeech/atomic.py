@@ -5,7 +5,8 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, TemporaryFile
+from typing import IO
 from uuid import uuid4
 
 from sqspeech.errors import cannot_write
@@ -54,6 +55,23 @@ def scratch_folder(beside: Path) -> Iterator[Path]:
         beside.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=beside, prefix=".tmp-") as folder:
             yield Path(folder)
+    except OSError as error:
+        raise cannot_write(beside, error) from error
+
+
+@contextmanager
+def scratch_file(beside: Path) -> Iterator[IO[bytes]]:
+    """Yield a file in the folder `beside` that has no name, so that nothing is left of it however this process ends.
+
+    Raises
+    ------
+    SqspeechError
+        It cannot be made or written, or the disk is full.
+    """
+    try:
+        beside.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=beside) as file:
+            yield file
     except OSError as error:
         raise cannot_write(beside, error) from error
 

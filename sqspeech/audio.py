@@ -4,7 +4,8 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from types import TracebackType
+from typing import IO, BinaryIO, Self
 
 import numpy as np
 import soundfile
@@ -44,16 +45,122 @@ class AudioInfo:
         return self.n_samples / self.sample_rate
 
 
-def probe(path: Path | str) -> AudioInfo:
-    """Read the header of a recording; its samples are decoded only where no header states how many there are.
+class AudioFile:
+    """A recording, or a part of one, whose header has been read; a context manager that closes the file.
+
+    Several channels become their mean. Where they cancel each other in it, as those of opposite phases do, the one of
+    the most power is taken instead: the same one for the recording and for each of its parts.
+
+    Parameters
+    ----------
+    path
+        A file of one of the formats that `SUFFIXES` stands for.
+    start, end
+        The part, in seconds; `end` None is the end of the recording.
+
+    Attributes
+    ----------
+    info
+        Properties of the whole recording.
+    n_samples
+        Samples of the part in each channel, at the rate of the recording.
 
     Raises
     ------
     DataError
-        The file is missing, empty, truncated, not audio, has no samples, or a sample rate that no speech has.
+        The file is missing, empty, truncated, not audio, has no samples, or a sample rate that no speech has; or there
+        is no such part. Reading raises it for NaN and infinite samples.
     """
-    with Decoder(Path(path)) as decoder:
-        return _info(decoder)
+
+    def __init__(self, path: Path | str, start: float = 0.0, end: float | None = None) -> None:
+        self._decoder = Decoder(Path(path))
+        try:
+            self.info = _info(self._decoder)
+            bounds = span(self._decoder.path, self.info.n_samples, self.info.sample_rate, start, end)
+        except BaseException:
+            self._decoder.close()
+            raise
+        self._first, self._last = bounds
+        self.n_samples = self._last - self._first
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._decoder.close()
+
+    @property
+    def seconds(self) -> float:
+        """The duration of the part."""
+        return self.n_samples / self.info.sample_rate
+
+    def read(self, sample_rate: int | None = None) -> NDArray[np.float32]:
+        """Return samples (N,), full scale is [-1, 1], at `sample_rate` Hz or, when None, the recording's own rate."""
+        decoder, rate = self._decoder, self.info.sample_rate
+        decoder.seek(self._first)
+        samples = decoder.read(self.n_samples)
+        whole = len(samples) == decoder.n_samples
+        mono = _mono(decoder, samples, mixing.chosen(decoder, samples if whole else None))
+        if sample_rate is None or sample_rate == rate:
+            return mono
+        with decoding(decoder.path):
+            return resample(mono, rate, sample_rate)
+
+    def read_to_disk(self, sample_rate: int, target: IO[bytes]) -> NDArray[np.float32]:
+        """Return what `read` returns as an array mapped from the file `target`, which is written block by block.
+
+        However long the recording is, it is never in memory as a whole.
+        """
+        for block in _blocks(self._decoder, sample_rate, self._first, self._last):
+            target.write(block.tobytes())
+        target.flush()
+        # Copied when it is written to, which torch asks of an array and nobody does.
+        return np.memmap(target, np.float32, "c")
+
+    def note(self, sample_rate: int) -> str:
+        """Return what is done to use the recording at `sample_rate` Hz, or what is missing from it; empty if nothing.
+
+        After `read`, nothing is decoded for it.
+        """
+        info, channel = self.info, mixing.chosen(self._decoder)
+        notes = [info.note]
+        if channel is not None:
+            notes.append(f"{info.channels} channels that cancel each other, of which channel {channel + 1} is used")
+        elif info.channels > 1:
+            notes.append(f"{info.channels} channels, mixed down")
+        if info.sample_rate < sample_rate:
+            notes.append(f"{info.sample_rate} Hz, so nothing above {info.sample_rate / 2:g} Hz")
+        return "; ".join(filter(None, notes))
+
+
+def probe(path: Path | str) -> AudioInfo:
+    """Read the header of a recording; its samples are decoded only where no header states how many there are.
+
+    Raises DataError: see `AudioFile`.
+    """
+    with AudioFile(path) as file:
+        return file.info
+
+
+def read(
+    path: Path | str, sample_rate: int | None = None, start: float = 0.0, end: float | None = None
+) -> tuple[NDArray[np.float32], int]:
+    """Read a recording, or the part of one from `start` to `end` seconds, mixed down to mono: see `AudioFile`.
+
+    Returns
+    -------
+    samples
+        Shape (N,), float32, full scale is [-1, 1].
+    sample_rate
+        In Hz: the one that was asked for, or the recording's own.
+
+    Raises
+    ------
+    DataError
+        See `AudioFile`.
+    """
+    with AudioFile(path, start, end) as file:
+        return file.read(sample_rate), sample_rate or file.info.sample_rate
 
 
 def check_rate(path: Path, sample_rate: int) -> None:
@@ -65,90 +172,12 @@ def check_rate(path: Path, sample_rate: int) -> None:
         )
 
 
-def note(path: Path | str, sample_rate: int) -> str:
-    """Return what was done to use a recording at `sample_rate` Hz, or what is missing from it; empty if nothing.
-
-    Of a recording that was read, nothing is decoded again.
-    """
-    with Decoder(Path(path)) as decoder:
-        info, channel = _info(decoder), mixing.chosen(decoder)
-    notes = [info.note]
-    if channel is not None:
-        notes.append(f"{info.channels} channels that cancel each other, of which channel {channel + 1} is used")
-    elif info.channels > 1:
-        notes.append(f"{info.channels} channels, mixed down")
-    if info.sample_rate < sample_rate:
-        notes.append(f"{info.sample_rate} Hz, so nothing above {info.sample_rate / 2:g} Hz")
-    return "; ".join(filter(None, notes))
-
-
-def read(
-    path: Path | str, sample_rate: int | None = None, start: float = 0.0, end: float | None = None
-) -> tuple[NDArray[np.float32], int]:
-    """Read a recording, or a part of one, mixed down to mono.
-
-    Several channels become their mean. Where they cancel each other in it, as those of opposite phases do, the one of
-    the most power is taken instead: the same one for the recording and for each of its parts.
-
-    Parameters
-    ----------
-    path
-        A file of one of the formats that `SUFFIXES` stands for.
-    sample_rate
-        Hz to resample to; the recording's own rate when None.
-    start, end
-        The part to read, in seconds; `end` None is the end of the recording.
-
-    Returns
-    -------
-    samples
-        Shape (N,), float32, full scale is [-1, 1].
-    sample_rate
-        In Hz.
-
-    Raises
-    ------
-    DataError
-        The file is missing, empty, truncated, not audio, or has NaN or infinite samples, or a sample rate that no
-        speech has.
-    """
-    with Decoder(Path(path)) as decoder:
-        first, last = _bounds(decoder, start, end)
-        decoder.seek(first)
-        samples, rate = decoder.read(last - first), decoder.sample_rate
-        whole = len(samples) == decoder.n_samples
-        mono = _mono(decoder, samples, mixing.chosen(decoder, samples if whole else None))
-        if sample_rate is None or sample_rate == rate:
-            return mono, rate
-        with decoding(decoder.path):
-            return resample(mono, rate, sample_rate), sample_rate
-
-
-def read_to_disk(
-    path: Path | str, sample_rate: int, target: Path, start: float = 0.0, end: float | None = None
-) -> NDArray[np.float32]:
-    """Return what `read` returns as an array mapped from the file `target`, which is written block by block.
-
-    However long the recording is, it is never in memory as a whole.
-    """
-    with Decoder(Path(path)) as decoder, target.open("wb") as out:
-        for block in _blocks(decoder, sample_rate, *_bounds(decoder, start, end)):
-            out.write(block.tobytes())
-    # Copied when it is written to, which torch asks of an array and nobody does.
-    return np.memmap(target, np.float32, "c")
-
-
 def _info(decoder: Decoder) -> AudioInfo:
     path, rate = decoder.path, decoder.sample_rate
     check_rate(path, rate)
     if not decoder.n_samples:
         raise DataError(f"{path}: the recording has no samples; fetch or record it again")
     return AudioInfo(sample_rate=rate, channels=decoder.channels, n_samples=decoder.n_samples, note=decoder.note)
-
-
-def _bounds(decoder: Decoder, start: float, end: float | None) -> tuple[int, int]:
-    info = _info(decoder)
-    return span(decoder.path, info.n_samples, info.sample_rate, start, end)
 
 
 def _blocks(decoder: Decoder, sample_rate: int, first: int, last: int) -> Iterator[NDArray[np.float32]]:

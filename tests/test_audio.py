@@ -1,4 +1,5 @@
 import os
+from tempfile import TemporaryFile
 
 import numpy as np
 import pytest
@@ -114,7 +115,8 @@ def test_reading_to_disk_gives_what_reading_gives(tmp_path, rate, monkeypatch):
     samples = np.random.default_rng(0).uniform(-0.5, 0.5, (3 * rate, 2)).astype(np.float32)
     soundfile.write(tmp_path / "a.wav", samples, rate, subtype="FLOAT")
     for start, end in ((0.0, None), (0.5, 2.25)):
-        on_disk = audio.read_to_disk(tmp_path / "a.wav", 16000, tmp_path / "raw", start, end)
+        with audio.AudioFile(tmp_path / "a.wav", start, end) as file, TemporaryFile() as target:
+            on_disk = file.read_to_disk(16000, target)
         in_memory, _ = audio.read(tmp_path / "a.wav", 16000, start, end)
         assert isinstance(on_disk, np.memmap)
         assert abs(len(on_disk) - len(in_memory)) <= 1
@@ -127,8 +129,9 @@ def test_a_bad_block_of_a_long_recording_is_named(tmp_path, monkeypatch):
     samples = np.zeros(5000, np.float32)
     samples[4500] = np.nan
     soundfile.write(tmp_path / "a.wav", samples, 16000, subtype="FLOAT")
-    with pytest.raises(DataError, match=r"a.wav: NaN or infinite samples"):
-        audio.read_to_disk(tmp_path / "a.wav", 16000, tmp_path / "raw")
+    said = pytest.raises(DataError, match=r"a.wav: NaN or infinite samples")
+    with audio.AudioFile(tmp_path / "a.wav") as file, TemporaryFile() as target, said:
+        file.read_to_disk(16000, target)
 
 
 def test_blocks_are_written_as_one_recording(tmp_path, monkeypatch):

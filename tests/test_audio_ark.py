@@ -3,6 +3,7 @@
 import os
 import struct
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import kaldiio
 import numpy as np
@@ -15,7 +16,7 @@ from sqspeech.data.data_dir import DataDir
 from sqspeech.data.inputs import read_inputs
 from sqspeech.data_checks.validate import validate
 from sqspeech.errors import DataError
-from sqspeech.units import computation, extract_corpus, read
+from sqspeech.units import extract, extract_corpus, read
 
 NAMES = ("a-0", "a-1", "a-2")
 # A WAV as it is, and files with their lengths before them.
@@ -55,7 +56,8 @@ def test_they_are_what_kaldiio_reads(tmp_path, kind, rate):
         np.testing.assert_array_equal(samples, expected)
         assert (found_rate, utterance.seconds()) == (expected_rate, len(expected) / rate)
         assert audio.probe(utterance.path).n_samples == len(expected)
-        on_disk = audio.read_to_disk(utterance.path, rate, tmp_path / "long")
+        with utterance.open() as file, TemporaryFile() as target:
+            on_disk = file.read_to_disk(rate, target)
         np.testing.assert_array_equal(on_disk, expected)
 
 
@@ -71,7 +73,7 @@ def test_parts_of_them_are_read(tmp_path, kind):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("long", [600.0, 0.1])
 def test_their_units_are_those_of_the_same_recordings_outside(experiment, tmp_path, monkeypatch, kind, long):
-    monkeypatch.setattr(computation, "LONG", long)
+    monkeypatch.setattr(extract, "LONG", long)
     folder = write(tmp_path / "data", kind)
     (tmp_path / "plain").mkdir()
     for name in NAMES:

@@ -17,6 +17,7 @@ from data_prep.layouts import Layout
 from sqspeech import audio
 from sqspeech.checkpoint import TrainedModel
 from sqspeech.conversion import Converter, convert_all, plan
+from sqspeech.corpus import Workers
 from sqspeech.data import feature_computation, speaker_pitch
 from sqspeech.data.data_dir import DataDir
 from sqspeech.data.feature_extraction import extract_features
@@ -35,12 +36,8 @@ COUNT, GROUPS = int(os.environ.get("SQSPEECH_FUZZ", "100")), 5
 UNIT_FORMATS = ("kaldi", "npz", "zerospeech", "fairseq")
 
 
-def map_here(
-    function: Callable, items: Iterable, *, jobs: int, died: Callable, initializer=None, initargs=()
-) -> Iterator:
-    """As sqspeech.worker_pool.map_in_order, without its processes, which take a second to start."""
-    if initializer:
-        initializer(*initargs)
+def map_here(function: Callable, items: Iterable, workers: Workers, *, died: Callable) -> Iterator:
+    """As sqspeech.corpus.map_in_order, without its processes, which take a second to start."""
     for item in items:
         yield function(item)
 

@@ -22,11 +22,11 @@ def two_gpus(monkeypatch):
     return current
 
 
-@pytest.mark.parametrize(("name", "jobs", "found"), [
-    ("auto", 1, "cuda"), ("auto", 4, "cpu"), ("cuda:1", 1, "cuda:1"), ("cuda", 4, "cuda"), ("cpu", 1, "cpu"),
+@pytest.mark.parametrize(("name", "shared", "found"), [
+    ("auto", False, "cuda"), ("auto", True, "cpu"), ("cuda:1", False, "cuda:1"), ("cpu", True, "cpu"),
 ])  # fmt: skip
-def test_a_gpu_becomes_the_current_device_and_several_processes_share_the_cpu(two_gpus, name, jobs, found):
-    assert str(find_device(name, jobs=jobs)) == found
+def test_a_gpu_becomes_the_current_device_and_several_workers_share_the_cpu(two_gpus, name, shared, found):
+    assert str(find_device(name, shared=shared)) == found
     assert two_gpus == ([found] if ":" in found else [])
 
 

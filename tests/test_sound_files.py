@@ -5,6 +5,8 @@ import shutil
 import struct
 import subprocess
 from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryFile
 
 import numpy as np
 import pytest
@@ -18,6 +20,11 @@ from sqspeech.sound_files import decoder as decoders
 
 ROWS = neighbours.rows()
 LOSSLESS = ("WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "CAF", "NIST", "FLAC", "BW64", "RIFX")
+
+
+def note(path: Path, rate: int) -> str:
+    with audio.AudioFile(path) as file:
+        return file.note(rate)
 
 
 @pytest.fixture
@@ -103,7 +110,7 @@ def test_a_sample_rate_that_no_speech_has_is_refused(path, rate):
 def test_other_sample_rates_are_used_and_a_low_one_is_noted(path, rate):
     path.write_bytes(encoded("WAV", rate=rate))
     assert len(audio.read(path, RATE)[0]) == pytest.approx(COUNT * RATE / rate, abs=2)
-    assert audio.note(path, RATE) == (f"{rate} Hz, so nothing above {rate // 2} Hz" if rate < RATE else "")
+    assert note(path, RATE) == (f"{rate} Hz, so nothing above {rate // 2} Hz" if rate < RATE else "")
 
 
 @pytest.mark.parametrize(
@@ -148,10 +155,11 @@ def test_channels_that_cancel_are_not_mixed(path, tmp_path, name):
     right = file[:, alone - 1] if alone else file.mean(axis=1)
     np.testing.assert_allclose(audio.read(path)[0], right, atol=1e-6)
     np.testing.assert_allclose(audio.read(path, None, 0.1, 0.3)[0], right[1600:4800], atol=1e-6)
-    on_disk = audio.read_to_disk(path, RATE, tmp_path / "raw", 0.1)
+    with audio.AudioFile(path, 0.1) as part, TemporaryFile() as target:
+        on_disk = part.read_to_disk(RATE, target)
     np.testing.assert_allclose(on_disk, right[1600:], atol=1e-6)
     said = f"{len(channels)} channels that cancel each other, of which channel {alone} is used"
-    assert audio.note(path, RATE) == (said if alone else f"{len(channels)} channels, mixed down")
+    assert note(path, RATE) == (said if alone else f"{len(channels)} channels, mixed down")
 
 
 def test_a_part_of_a_long_recording_has_the_channel_of_the_whole(path):
@@ -203,10 +211,10 @@ def outcome(path) -> str:
 def test_the_end_of_ogg_is_missed(path, subtype, share):
     whole = encoded("OGG", subtype, np.tile(SAMPLES, 12))
     path.write_bytes(whole)
-    assert audio.note(path, RATE) == ""
+    assert note(path, RATE) == ""
     path.write_bytes(whole[: int(share * len(whole))])
     said = outcome(path)
-    assert "truncated, its last page" in said or (said == "read" and "its last page" in audio.note(path, RATE))
+    assert "truncated, its last page" in said or (said == "read" and "its last page" in note(path, RATE))
 
 
 @pytest.mark.parametrize("form", ["WAV", "FLAC", "AIFF", "OGG", "MP3", "CAF", "W64", "AU", "NIST"])

@@ -7,13 +7,16 @@ import typer
 
 from sqspeech.cli.options import (
     Checkpoint,
+    Cluster,
     Device,
     Inputs,
+    Jobs,
     Strict,
     VocoderName,
     find_device,
     open_inputs,
     open_output,
+    open_workers,
 )
 from sqspeech.errors import SqspeechError
 
@@ -35,7 +38,8 @@ def convert(
     pitch: Annotated[
         str, typer.Option(metavar="target|keep|+N", help="With world: to the target's, as it is, or by N semitones.")
     ] = "target",
-    jobs: Annotated[int, typer.Option(min=1, help="Processes, of a thread each; on a CPU only.")] = 1,
+    jobs: Jobs = 1,
+    cluster: Cluster = None,
     device: Device = "auto",
     strict: Strict = False,
 ) -> None:
@@ -47,20 +51,20 @@ def convert(
     from sqspeech.failures import Failures
 
     rule = PitchRule.parse(pitch)
-    found = find_device(device, jobs=jobs)
-    if jobs > 1 and found.type != "cpu":
-        raise SqspeechError(
-            f"--jobs {jobs}: a network on {found} stays in one process; say --device cpu or leave it out"
-        )
+    found = find_device(device, shared=jobs > 1 or cluster is not None)
     # As each of several has: rounding, and with it the files, may depend on it. Most of the work has no use for more.
     torch.set_num_threads(1)
     left_out = Failures()
-    with open_inputs(inputs, left_out) as utterances, open_output(output) as folder:
+    with (
+        open_inputs(inputs, left_out) as utterances,
+        open_output(output) as folder,
+        open_workers(jobs, cluster) as workers,
+    ):
         converter = Converter.load(checkpoint, found, vocoder or "world")
         planned = plan(utterances, to, jobs_list, converter.trained.speakers)
         if folder != output and sum(len(job.targets) for job in planned) != 1:
             raise SqspeechError("-o -: standard output takes one recording in one voice; name a folder for more")
-        count, failures = convert_all(converter, planned, folder, pitch=rule, processes=jobs)
+        count, failures = convert_all(converter, planned, folder, pitch=rule, workers=workers)
     failures.absorb(left_out)
     failures.check(count, strict=strict)
     noted = failures.noted()
@@ -105,7 +109,6 @@ def enroll(
     strict: Strict = False,
 ) -> None:
     """Add a speaker to a model from some speech, 30 s or more; all else in it stays as it is."""
-    from sqspeech import audio
     from sqspeech.atomic import atomic_path
     from sqspeech.checkpoint import TrainedModel, read_checkpoint, write_content
     from sqspeech.conversion import enroll as learn
@@ -115,9 +118,9 @@ def enroll(
     rate = trained.config.features.sample_rate
     with open_inputs(inputs, failures) as utterances:
         for utterance in utterances:
-            with failures.skipping(utterance.utt_id):
-                recordings.append(utterance.read(rate))
-                failures.notes.update({utterance.utt_id: note} if (note := audio.note(utterance.path, rate)) else {})
+            with failures.skipping(utterance.utt_id), utterance.open() as file:
+                recordings.append(file.read(rate))
+                failures.notes.update({utterance.utt_id: note} if (note := file.note(rate)) else {})
     failures.check(len(recordings), strict=strict)
     content = learn(trained, read_checkpoint(checkpoint, trained.device), recordings, name)
     with atomic_path(output) as temporary:

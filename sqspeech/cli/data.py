@@ -5,7 +5,18 @@ from typing import Annotated
 
 import typer
 
-from sqspeech.cli.options import Config, Data, Device, Overrides, Strict, find_device
+from sqspeech.cli.options import (
+    Cluster,
+    Config,
+    Data,
+    Device,
+    Jobs,
+    Overrides,
+    ShardText,
+    Strict,
+    find_device,
+    open_workers,
+)
 
 
 def features(
@@ -13,22 +24,24 @@ def features(
     dump: Annotated[Path, typer.Argument(metavar="DUMP", help="The folder to write.")],
     config: Config,
     overrides: Overrides = [],  # noqa: B006 (typer's way)
-    jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+    jobs: Jobs = 1,
+    cluster: Cluster = None,
+    shard: ShardText = None,
     device: Device = "auto",
-    shard: Annotated[str | None, typer.Option(metavar="I/N", help="Compute the I-th of N parts only.")] = None,
     strict: Strict = False,
 ) -> None:
     """Compute log-mel features; a run that was stopped is continued, and shards are put together."""
     from sqspeech.config import load_config
+    from sqspeech.corpus import Shard
     from sqspeech.data.data_dir import DataDir
     from sqspeech.data.feature_extraction import extract_features
-    from sqspeech.data.shard import Shard
 
     experiment = load_config(config, overrides)
     part = Shard.parse(shard) if shard else None
-    done, failures = extract_features(
-        DataDir.read(data), dump, experiment.features, jobs=jobs, device=find_device(device), shard=part
-    )
+    with open_workers(jobs, cluster) as workers:
+        done, failures = extract_features(
+            DataDir.read(data), dump, experiment.features, workers=workers, device=find_device(device), shard=part
+        )
     # What is wrong with the whole is seen when the shards are put together.
     failures.check(1 if part else done, strict=strict)
     seen = f", see {dump / 'notes'}" if failures.notes else ""
@@ -40,7 +53,8 @@ def features(
 def validate(
     data: Annotated[Path, typer.Argument(metavar="DATA|DUMP", help="A Kaldi data directory, or a dump.")],
     fix: Annotated[Path | None, typer.Option(metavar="OUT", help="Write a cleaned copy to this new folder.")] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+    jobs: Jobs = 1,
+    cluster: Cluster = None,
     report: Annotated[Path | None, typer.Option(metavar="FILE.tsv", help="Write every finding, a line each.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="End with status 1 for warnings, too.")] = False,
 ) -> None:
@@ -51,15 +65,16 @@ def validate(
 
     if fix:
         check_free(fix)
-    found = examine(data, jobs=jobs)
-    print(*summary(found.findings), found.text(), sep="\n")
-    if report:
-        write_tsv(report, found.findings)
-    if fix:
-        left = write_clean(found, fix)
-        print(f"{fix}: the cleaned copy", *mended(found.findings), sep="\n")
-        if left:
-            print(f"not copied: {', '.join(left)}")
-        found = examine(fix, jobs=jobs)
+    with open_workers(jobs, cluster) as workers:
+        found = examine(data, workers=workers)
         print(*summary(found.findings), found.text(), sep="\n")
+        if report:
+            write_tsv(report, found.findings)
+        if fix:
+            left = write_clean(found, fix)
+            print(f"{fix}: the cleaned copy", *mended(found.findings), sep="\n")
+            if left:
+                print(f"not copied: {', '.join(left)}")
+            found = examine(fix, workers=workers)
+            print(*summary(found.findings), found.text(), sep="\n")
     raise typer.Exit(int(found.failed(strict=strict)))

@@ -17,6 +17,7 @@ from sqspeech.errors import SqspeechError, cannot_write
 if TYPE_CHECKING:
     import torch
 
+    from sqspeech.corpus import Workers
     from sqspeech.data.data_dir import Utterance
     from sqspeech.failures import Failures
 
@@ -24,6 +25,14 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...", envvar
 Strict = Annotated[bool, typer.Option("--strict", help="End with status 1 if any input was skipped.")]
 Config = Annotated[Path, typer.Option(help="The experiment's YAML.")]
 Overrides = Annotated[list[str], typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override a value of it.")]
+Jobs = Annotated[int, typer.Option(min=1, help="Processes on this machine, of one thread each.")]
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS", help="A Dask scheduler, tcp://HOST:PORT or its file: its workers instead of --jobs."
+    ),
+]
+ShardText = Annotated[str | None, typer.Option("--shard", metavar="I/N", help="Compute the I-th of N parts only.")]
 Checkpoint = Annotated[Path, typer.Argument(metavar="CKPT", help="A checkpoint that `sqspeech train` wrote.")]
 Inputs = Annotated[
     list[Path],
@@ -41,15 +50,16 @@ VocoderName = Annotated[
 ]
 
 
-def find_device(name: str, *, jobs: int = 1) -> "torch.device":
+def find_device(name: str, *, shared: bool = False) -> "torch.device":
     """Return the device of a name and make it the current one.
 
-    `auto` is a GPU where there is one, but a CPU for a command whose `jobs` would each need the device to themselves.
+    `auto` is a GPU where there is one, but a CPU where the model is `shared` by several workers, who would each need
+    the device to themselves.
     """
     import torch
 
     if name == "auto":
-        name = "cuda" if torch.cuda.is_available() and jobs == 1 else "cpu"
+        name = "cuda" if torch.cuda.is_available() and not shared else "cpu"
     try:
         device = torch.device(name)
         torch.empty(0, device=device)
@@ -57,10 +67,33 @@ def find_device(name: str, *, jobs: int = 1) -> "torch.device":
         raise SqspeechError(
             f"--device {name}: not available on this machine; `sqspeech doctor` lists devices"
         ) from None
+    if shared and device.type != "cpu":
+        raise SqspeechError(
+            f"--device {name}: a network on {device} stays in one process, without --jobs and --cluster; say --device "
+            "cpu or leave it out"
+        )
     if device.type == "cuda" and device.index is not None:
         # Pinned memory, streams and events belong to the current device, whatever they are used with.
         torch.cuda.set_device(device)
     return device
+
+
+@contextmanager
+def open_workers(jobs: int, cluster: str | None) -> "Iterator[Workers]":
+    """Yield the processes of this machine or, where its address is given, the cluster."""
+    from sqspeech.corpus import Processes
+
+    if cluster is None:
+        yield Processes(jobs)
+        return
+    if jobs > 1:
+        raise SqspeechError(f"--jobs {jobs} --cluster {cluster}: the cluster has its own workers; leave --jobs out")
+    try:
+        from sqspeech.corpus.cluster import connect
+    except ImportError as error:
+        raise SqspeechError(f"--cluster: {error.name} is not installed; pip install 'sqspeech[cluster]'") from None
+    with connect(cluster) as workers:
+        yield workers
 
 
 @contextmanager

@@ -6,7 +6,18 @@ from typing import Annotated
 
 import typer
 
-from sqspeech.cli.options import Checkpoint, Device, Inputs, Strict, find_device, open_inputs
+from sqspeech.cli.options import (
+    Checkpoint,
+    Cluster,
+    Device,
+    Inputs,
+    Jobs,
+    ShardText,
+    Strict,
+    find_device,
+    open_inputs,
+    open_workers,
+)
 
 
 class UnitFormat(StrEnum):
@@ -45,14 +56,15 @@ def units(
     vectors: Annotated[bool, typer.Option("--vectors", help="Write the code vector of each step.")] = False,
     soft: Annotated[bool, typer.Option("--soft", help="Write the posterior of each step.")] = False,
     continuous: Annotated[bool, typer.Option("--continuous", help="Write the encoder's output.")] = False,
-    jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
-    shard: Annotated[str | None, typer.Option(metavar="I/N", help="Extract the I-th of N parts only.")] = None,
+    jobs: Jobs = 1,
+    cluster: Cluster = None,
+    shard: ShardText = None,
     precision: Annotated[Precision, typer.Option(help="Of the encoder.")] = Precision.float32,
     device: Device = "auto",
     strict: Strict = False,
 ) -> None:
     """Write the discrete units of recordings; a run that was stopped is continued, and shards are put together."""
-    from sqspeech.data.shard import Shard
+    from sqspeech.corpus import Shard
     from sqspeech.failures import Failures
     from sqspeech.units import MATRICES, Contents, extract_corpus
 
@@ -63,15 +75,15 @@ def units(
     names = list(dict.fromkeys(name.value for name in formats))
     part = Shard.parse(shard) if shard else None
     left_out = Failures()
-    with open_inputs(inputs, left_out) as utterances:
+    with open_inputs(inputs, left_out) as utterances, open_workers(jobs, cluster) as workers:
         counts, failures = extract_corpus(
             checkpoint,
             utterances,
             output,
             names,
             contents,
-            jobs=jobs,
-            device=find_device(device),
+            workers=workers,
+            device=find_device(device, shared=cluster is not None),
             precision=precision.value,
             shard=part,
         )

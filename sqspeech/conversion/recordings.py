@@ -1,15 +1,17 @@
 """Conversion of many recordings to many voices, with a manifest of what became of each."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
 from sqspeech.atomic import scratch_path
 from sqspeech.codec import PitchRule, find_speaker
-from sqspeech.conversion.computation import Row, Work, convert_each
+from sqspeech.conversion.computation import Conversion, Result, Row
 from sqspeech.conversion.converter import Converter
 from sqspeech.conversion.manifest import write_manifest
 from sqspeech.conversion.requests import SOURCE, ConversionRequest, check_names
+from sqspeech.corpus import DIED, Processes, Workers, map_in_order
 from sqspeech.failures import Failures
 from sqspeech.progress import progress_bar
 
@@ -22,7 +24,7 @@ def convert_all(
     output: Path,
     *,
     pitch: PitchRule | str = "target",
-    processes: int = 1,
+    workers: Workers = Processes(),  # noqa: B008 (frozen)
 ) -> tuple[int, Failures]:
     """Convert each recording to each of its targets, and list the results in manifest.tsv and manifest.json.
 
@@ -38,9 +40,9 @@ def convert_all(
         The folder to write: <utt_id>-to-<target>.wav (see `ConversionRequest.file_name`).
     pitch
         See `Converter.convert`.
-    processes
-        How many share the recordings; the files are the same. Where there are several, each has a copy of the
-        converter and computes with one thread.
+    workers
+        Who share the recordings; the files are the same. Where there are several, each has a copy of the converter and
+        computes with one thread; one process is this one.
 
     Returns
     -------
@@ -60,9 +62,10 @@ def convert_all(
     voices = {target: find_speaker(converter.trained, target) for target in named}
     failures, rows = Failures(), list[Row]()
     with scratch_path(output) as scratch, progress_bar() as bar:
-        task = bar.add_task("converting (s)", total=round(sum(job.seconds() for job in jobs)), status="")
-        work = Work(converter=converter, voices=voices, output=output, scratch=scratch, pitch=rule)
-        results = convert_each(work, jobs, processes=processes, advance=partial(bar.advance, task))
+        lengths = [job.seconds() for job in jobs]
+        task = bar.add_task("converting (s)", total=round(sum(lengths)), status="")
+        conversion = Conversion(converter=converter, voices=voices, output=output, scratch=scratch, pitch=rule)
+        results = _convert_each(conversion, jobs, lengths, workers, partial(bar.advance, task))
         for job, result in zip(jobs, results, strict=True):
             if isinstance(result, str):
                 failures.add(job.utterance.utt_id, result)
@@ -73,3 +76,23 @@ def convert_all(
         about = {"checkpoint": converter.trained.digest, "vocoder": converter.vocoder.name, "pitch": str(rule)}
         write_manifest(output, about, COLUMNS, rows)
     return len(rows), failures
+
+
+def _convert_each(
+    conversion: Conversion,
+    jobs: Sequence[ConversionRequest],
+    lengths: Sequence[float],
+    workers: Workers,
+    advance: Callable[[float], None],
+) -> Iterator[Result]:
+    if isinstance(workers, Processes) and workers.jobs == 1:
+        yield from (conversion(job, advance) for job in jobs)
+        return
+    with closing(map_in_order(conversion, jobs, workers, died=_died)) as shared:
+        for seconds, result in zip(lengths, shared, strict=True):
+            advance(seconds)
+            yield result
+
+
+def _died(job: ConversionRequest) -> Result:
+    return f"{job.utterance.path}: {DIED}"

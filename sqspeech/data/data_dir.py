@@ -15,7 +15,7 @@ from sqspeech.data.findings import refuse
 from sqspeech.data.tables import write_table
 from sqspeech.errors import DataError
 from sqspeech.names import is_utf8, shown, written_alike
-from sqspeech.segment_times import parse_segment, span
+from sqspeech.segment_times import parse_segment
 
 GENDERS = ("m", "f")
 
@@ -36,18 +36,20 @@ class Utterance:
     end: float | None = None
     text: str | None = None
 
-    def read(self, sample_rate: int) -> NDArray[np.float32]:
-        """Return the samples, mono, at `sample_rate` Hz; raises DataError (see `sqspeech.audio.read`)."""
+    def open(self) -> audio.AudioFile:
+        """Return the recording, or the part of it, with its header read; raises DataError (see `AudioFile`)."""
         self.check_name()
-        samples, _ = audio.read(self.path, sample_rate, self.start, self.end)
-        return samples
+        return audio.AudioFile(self.path, self.start, self.end)
+
+    def read(self, sample_rate: int) -> NDArray[np.float32]:
+        """Return the samples, mono, at `sample_rate` Hz; raises DataError (see `AudioFile`)."""
+        with self.open() as file:
+            return file.read(sample_rate)
 
     def seconds(self) -> float:
-        """Return the duration by the recording's header; raises DataError (see `sqspeech.audio.probe`)."""
-        self.check_name()
-        info = audio.probe(self.path)
-        first, last = span(self.path, info.n_samples, info.sample_rate, self.start, self.end)
-        return (last - first) / info.sample_rate
+        """Return the duration by the recording's header; raises DataError (see `AudioFile`)."""
+        with self.open() as file:
+            return file.seconds
 
     def version(self) -> str:
         """Return the size and the time of the recording's file, which change with it; empty where there is none."""

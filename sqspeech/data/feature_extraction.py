@@ -10,11 +10,11 @@ from pathlib import Path
 import torch
 
 from sqspeech.atomic import write_text
+from sqspeech.corpus import Processes, Shard, Workers
 from sqspeech.data.data_dir import DataDir, Utterance
 from sqspeech.data.feature_ark import Entry, GrowingArk, concatenate, is_whole, read_index
 from sqspeech.data.feature_computation import compute
 from sqspeech.data.feature_store import STATE_NAME, DumpState, check_same_features, read_state
-from sqspeech.data.shard import Shard
 from sqspeech.data.speaker_pitch import write_speaker_pitch
 from sqspeech.data.tables import read_table, write_table
 from sqspeech.errors import cannot_write
@@ -38,7 +38,7 @@ def extract_features(
     path: Path,
     config: LogMelConfig,
     *,
-    jobs: int = 1,
+    workers: Workers = Processes(),  # noqa: B008 (frozen)
     device: torch.device = torch.device("cpu"),  # noqa: B008 (immutable)
     shard: Shard | None = None,
 ) -> tuple[int, Failures]:
@@ -46,8 +46,8 @@ def extract_features(
 
     The folder becomes a Kaldi data directory with feats.scp, feats.ark, utt2num_frames, features.json, spk2pitch
     (see `speaker_pitch`), utt2version, `skipped` with the reason for each utterance that is left out, and `notes` where
-    audio was mended. Its bytes depend on the data, the configuration and the kind of device alone: not on `jobs`, on
-    how often the run was stopped and continued, or on what was done in shards.
+    audio was mended. Its bytes depend on the data, the configuration and the kind of device alone: not on the workers,
+    on how often the run was stopped and continued, or on what was done in shards.
 
     With a `shard`, only its utterances are computed, and set aside in the folder. A call without one then puts
     together what all shards have computed, and computes what is missing.
@@ -82,11 +82,11 @@ def extract_features(
         done = _unchanged([*_parts(folder), finished], data)
         blocks = list(batched(data, UTTERANCES_AT_ONCE if device.type == "cuda" else 1))
         mine = shard.of(blocks) if shard else blocks
-        failures = _add_missing(part, mine, done, config, jobs=jobs, device=device)
+        failures = _add_missing(part, mine, done, config, workers=workers, device=device)
         if shard:
             return sum(u.utt_id in done for block in mine for u in block), failures
         if done and done != finished:
-            _finish(path, folder, data, state, done, failures, jobs)
+            _finish(path, folder, data, state, done, failures, workers)
         shutil.rmtree(work)
     if not done:
         with suppress(OSError):  # it was not empty before
@@ -154,7 +154,7 @@ def _add_missing(
     done: dict[str, Entry],
     config: LogMelConfig,
     *,
-    jobs: int,
+    workers: Workers,
     device: torch.device,
 ) -> Failures:
     """Compute what `done` lacks of the blocks, append it to the ark in `part`, and enter it into `done`."""
@@ -163,7 +163,7 @@ def _add_missing(
     if not missing:
         return failures
     ark = GrowingArk(part)
-    with closing(ark), closing(compute(missing, config, jobs=jobs, device=device)) as results:
+    with closing(ark), closing(compute(missing, config, workers=workers, device=device)) as results:
         for utterance, result in track(results, "features", sum(map(len, missing))):
             if result.mel is None:
                 failures.add(utterance.utt_id, result.reason)
@@ -180,7 +180,7 @@ def _finish(
     state: DumpState,
     done: Mapping[str, Entry],
     failures: Failures,
-    jobs: int,
+    workers: Workers,
 ) -> None:
     entries = {utterance.utt_id: done[utterance.utt_id] for utterance in data if utterance.utt_id in done}
     whole = next(iter(entries.values())).ark
@@ -191,7 +191,7 @@ def _finish(
     (path / STATE_NAME).unlink(missing_ok=True)
     used = data.subset(entries)
     used.write(path)
-    write_speaker_pitch(path, used, {utt: entry.frames for utt, entry in entries.items()}, state.config, jobs=jobs)
+    write_speaker_pitch(path, used, {utt: entry.frames for utt, entry in entries.items()}, state.config, workers)
     ark = path / "feats.ark"
     write_table(path / "feats.scp", {utt: f"{ark}:{entry.offset}" for utt, entry in entries.items()})
     write_table(path / "utt2num_frames", {utt: str(entry.frames) for utt, entry in entries.items()})

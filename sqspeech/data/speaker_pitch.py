@@ -2,19 +2,20 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import closing
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sqspeech.corpus import Workers, map_in_order
 from sqspeech.data.data_dir import DataDir, Utterance
 from sqspeech.data.tables import read_table, write_table
 from sqspeech.errors import DataError
 from sqspeech.features import LogMelConfig
 from sqspeech.pitch import SpeakerPitch, quick_f0, speaker_pitch
 from sqspeech.progress import track
-from sqspeech.worker_pool import map_in_order
 
 NAME = "spk2pitch"
 # Of each speaker; the mean then moves by a small part of a semitone when more is taken.
@@ -24,7 +25,7 @@ type F0 = NDArray[np.float64]
 
 
 def write_speaker_pitch(
-    path: Path, data: DataDir, frames: Mapping[str, int], config: LogMelConfig, *, jobs: int
+    path: Path, data: DataDir, frames: Mapping[str, int], config: LogMelConfig, workers: Workers
 ) -> None:
     """Write `path`/spk2pitch: speaker, then mean and standard deviation of ln F0, F0 in Hz.
 
@@ -40,13 +41,12 @@ def write_speaker_pitch(
         How many frames each utterance has.
     config
         The dump's.
-    jobs
-        Processes; the file does not depend on them.
+    workers
+        Where it is measured; the file does not depend on them.
     """
     chosen = [utterance for _, own in groupby(data, _speaker) for utterance in _enough(list(own), frames, config)]
-    work = [(utterance, config) for utterance in chosen]
-    with closing(map_in_order(_f0, work, jobs=jobs, died=_no_f0)) as tracks:
-        pairs = zip(chosen, track(tracks, "pitch", len(work)), strict=True)
+    with closing(map_in_order(Measurement(config), chosen, workers, died=_no_f0)) as tracks:
+        pairs = zip(chosen, track(tracks, "pitch", len(chosen)), strict=True)
         of_speakers = groupby(pairs, lambda pair: pair[0].spk_id)
         found = {speaker: speaker_pitch(f0 for _, f0 in own) for speaker, own in of_speakers}
     table = {speaker: f"{pitch.log_mean:.4f} {pitch.log_std:.4f}" for speaker, pitch in found.items() if pitch}
@@ -78,10 +78,17 @@ def _enough(utterances: list[Utterance], frames: Mapping[str, int], config: LogM
         seconds += frames[utterances[number].utt_id] * config.hop_length / config.sample_rate
 
 
-def _f0(work: tuple[Utterance, LogMelConfig]) -> F0:
-    utterance, config = work
-    return quick_f0(utterance.read(config.sample_rate), config.sample_rate, config.hop_length)
+@dataclass(frozen=True)
+class Measurement:
+    """Function of an utterance to its F0."""
+
+    config: LogMelConfig
+
+    def __call__(self, utterance: Utterance) -> F0:
+        """Return the F0 of each frame in Hz, 0 where it is unvoiced."""
+        rate = self.config.sample_rate
+        return quick_f0(utterance.read(rate), rate, self.config.hop_length)
 
 
-def _no_f0(work: tuple[Utterance, LogMelConfig]) -> F0:
+def _no_f0(utterance: Utterance) -> F0:
     return np.zeros(0)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from sqspeech import audio
+from sqspeech.corpus import DIED, Workers, map_in_order
 from sqspeech.data.data_dir import Utterance
 from sqspeech.data.feature_ark import read_matrix
 from sqspeech.data.feature_locations import AGAIN
@@ -18,7 +19,6 @@ from sqspeech.data.findings import Finding, error
 from sqspeech.errors import DataError
 from sqspeech.progress import track
 from sqspeech.segment_times import span
-from sqspeech.worker_pool import map_in_order
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,14 +59,14 @@ class Matrix:
     sample_rate: int | None
 
 
-def measure(entries: Sequence[UtteranceFeatures], jobs: int) -> list[Matrix | Finding]:
+def measure(entries: Sequence[UtteranceFeatures], workers: Workers) -> list[Matrix | Finding]:
     """Return the measurements of the features, in order, or why they cannot be read."""
-    results = map_in_order(_examine, entries, jobs=jobs, died=_died)
+    results = map_in_order(_examine, entries, workers, died=_died)
     return list(track(results, "features", len(entries)))
 
 
 def _died(entry: UtteranceFeatures) -> Matrix | Finding:
-    detail = "the process that read it died"
+    detail = DIED
     return error("features that cannot be read", entry.utterance.utt_id, detail, AGAIN)
 
 

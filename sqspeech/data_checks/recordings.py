@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sqspeech import audio, audio_ark
+from sqspeech.corpus import DIED, Workers, map_in_order
 from sqspeech.data.data_dir import Utterance
 from sqspeech.data.findings import Finding, error
 from sqspeech.errors import DataError
 from sqspeech.progress import track
 from sqspeech.segment_times import span
 from sqspeech.sound_files import Decoder, TruncatedError, UnreadFormatError, mixing
-from sqspeech.worker_pool import map_in_order
 
 BLOCK = 1 << 16
 # Clipped is where CLIPPED_RUN neighbouring samples of a channel lie within three steps of 16 bits of full scale. Speech
@@ -78,19 +78,19 @@ class _DamageError(Exception):
     """Audio that cannot be used; its arguments are those of a finding: kind, detail, fix."""
 
 
-def measure(utterances: Sequence[Utterance], jobs: int) -> list[Sound | Finding]:
+def measure(utterances: Sequence[Utterance], workers: Workers) -> list[Sound | Finding]:
     """Return the measurements of the utterances, sorted by id, or what makes their audio unusable."""
     by_path: dict[Path, list[Utterance]] = {}
     for utterance in utterances:
         by_path.setdefault(utterance.path, []).append(utterance)
     recordings = (Recording(path=path, utterances=tuple(cut)) for path, cut in by_path.items())
-    results = map_in_order(_examine, recordings, jobs=jobs, died=_died)
+    results = map_in_order(_examine, recordings, workers, died=_died)
     found = [one for part in track(results, "audio", len(by_path)) for one in part]
     return sorted(found, key=lambda one: one.where if isinstance(one, Finding) else one.utterance.utt_id)
 
 
 def _died(recording: Recording) -> list[Sound | Finding]:
-    detail = f"{recording.path}: the process that decoded it died, of its memory or of a fault in the decoder"
+    detail = f"{recording.path}: {DIED}"
     return [error("undecodable audio", u.utt_id, detail, AGAIN) for u in recording.utterances]
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sqspeech.corpus import Processes, Workers
 from sqspeech.data.data_dir import Utterance, genders_of
 from sqspeech.data.directory_rules import DirectoryTables
 from sqspeech.data.findings import Finding, Mending, Severity
@@ -56,8 +57,8 @@ class Report:
         )
 
 
-def validate(path: Path, *, jobs: int = 1) -> Report:
-    """Examine a data directory and its audio, or a dump and its features, in `jobs` processes.
+def validate(path: Path, *, workers: Workers = Processes()) -> Report:  # noqa: B008 (frozen)
+    """Examine a data directory and its audio, or a dump and its features, with these workers.
 
     Raises
     ------
@@ -71,11 +72,11 @@ def validate(path: Path, *, jobs: int = 1) -> Report:
     tables = DirectoryTables.scan(path)
     findings = list(check_tables(tables))
     examine = _examine_dump if dump.is_dump(path) else _examine_audio
-    return examine(tables, findings, jobs)
+    return examine(tables, findings, workers)
 
 
-def _examine_audio(tables: DirectoryTables, findings: list[Finding], jobs: int) -> Report:
-    measured = recordings.measure(usable_utterances(tables), jobs)
+def _examine_audio(tables: DirectoryTables, findings: list[Finding], workers: Workers) -> Report:
+    measured = recordings.measure(usable_utterances(tables), workers)
     heard = [one for one in measured if isinstance(one, Sound)]
     of_audio = [one for one in measured if isinstance(one, Finding)]
     of_audio += sounds.check_sounds(heard)
@@ -86,13 +87,13 @@ def _examine_audio(tables: DirectoryTables, findings: list[Finding], jobs: int) 
     return _report(tables.path, [*findings, *of_audio], usable, genders_of(tables), seconds=seconds)
 
 
-def _examine_dump(tables: DirectoryTables, findings: list[Finding], jobs: int) -> Report:
+def _examine_dump(tables: DirectoryTables, findings: list[Finding], workers: Workers) -> Report:
     path = tables.path
     config, of_state = dump.check_state(path)
     known = usable_utterances(tables)
     entries, of_locations = dump.read_locations(path, known, tables.utt2spk.keys)
     frames, of_frames = dump.read_frames(path)
-    measured = matrices.measure(entries, jobs)
+    measured = matrices.measure(entries, workers)
     read = [one for one in measured if isinstance(one, Matrix)]
     of_features = [one for one in measured if isinstance(one, Finding)]
     of_features += dump.check_versions(path, known)

@@ -1,10 +1,10 @@
 """Discrete acoustic units."""
 
 from sqspeech.codec import MATRICES, Level, Matrix, UnitInfo, Units, UnitSet, UnitStream
-from sqspeech.units.corpus import extract_corpus
+from sqspeech.units.extract import extract_corpus
 from sqspeech.units.extractor import UnitExtractor
-from sqspeech.units.folder import read
 from sqspeech.units.formats import FORMATS, Contents
+from sqspeech.units.store import read
 
 __all__ = [
     "FORMATS",

@@ -9,11 +9,11 @@ import soundfile
 import torch
 from corpus import voice
 
+from sqspeech.corpus import Shard
 from sqspeech.data import feature_computation, speaker_pitch
 from sqspeech.data.data_dir import DataDir
 from sqspeech.data.feature_extraction import VERSIONS_NAME, extract_features
 from sqspeech.data.feature_store import FeatureStore
-from sqspeech.data.shard import Shard
 from sqspeech.data_checks import matrices
 from sqspeech.data_checks.fix import write_clean
 from sqspeech.data_checks.validate import validate
@@ -22,10 +22,8 @@ from sqspeech.features import LogMel, LogMelConfig
 NAMES = ("a-0", "a-1", "a-2")
 
 
-def map_here(function, items, *, jobs, died, initializer=None, initargs=()):
-    """As sqspeech.worker_pool.map_in_order, without its processes, which take a second to start."""
-    if initializer:
-        initializer(*initargs)
+def map_here(function, items, workers, *, died):
+    """As sqspeech.corpus.map_in_order, without its processes, which take a second to start."""
     for item in items:
         yield function(item)
 

@@ -14,12 +14,12 @@ import soundfile
 import torch
 from corpus import voice, write_corpus
 
+from sqspeech.corpus import Processes, Shard
 from sqspeech.data import feature_computation, feature_extraction
 from sqspeech.data.data_dir import DataDir, Utterance
 from sqspeech.data.feature_computation import compute
 from sqspeech.data.feature_extraction import extract_features
 from sqspeech.data.feature_store import FeatureStore
-from sqspeech.data.shard import Shard
 from sqspeech.errors import DataError, SqspeechError
 from sqspeech.features import LogMel, LogMelConfig
 from sqspeech.lock import locked
@@ -205,7 +205,9 @@ def test_a_gpu_makes_the_same_features(data, whole, tmp_path):
     cuda = torch.device("cuda")
     extract_features(DataDir.read(data), tmp_path / "one", CONFIG, device=cuda)
     for index in (2, 1):
-        extract_features(DataDir.read(data), tmp_path / "two", CONFIG, device=cuda, jobs=2, shard=Shard(index, 2))
+        extract_features(
+            DataDir.read(data), tmp_path / "two", CONFIG, device=cuda, workers=Processes(2), shard=Shard(index, 2)
+        )
     extract_features(DataDir.read(data), tmp_path / "two", CONFIG, device=cuda)
     assert_same(tmp_path / "two", tmp_path / "one")
     one, cpu = FeatureStore.open(tmp_path / "one"), FeatureStore.open(whole)
@@ -216,13 +218,12 @@ def test_a_gpu_makes_the_same_features(data, whole, tmp_path):
         np.testing.assert_allclose(there, here, rtol=0, atol=1e-5 * here.max())
 
 
-def test_what_a_gpu_would_do_is_what_the_cpu_does(data, whole, monkeypatch):
+def test_what_a_gpu_would_do_is_what_the_cpu_does(data, whole):
     """Workers that hand over samples, and a transform of a block together, here on the CPU."""
     cpu = torch.device("cpu")
-    monkeypatch.setattr(feature_computation, "_worker", None, raising=False)
-    feature_computation._start_worker(CONFIG, transforms=False)
+    prepare = feature_computation.Preparation(LogMel(CONFIG), transforms=False)
     block = [utterance for utterance in DataDir.read(data) if utterance.spk_id == "f2"]
-    handed_over = [feature_computation._prepare(utterance) for utterance in block]
+    handed_over = [prepare(utterance) for utterance in block]
     together = feature_computation._transform(LogMel(CONFIG), handed_over, cpu)
     store = FeatureStore.open(whole)
     for utterance, result in zip(block, together, strict=True):

@@ -11,6 +11,7 @@ import pytest
 import torch
 from corpus import write_corpus
 
+from sqspeech.corpus import Processes
 from sqspeech.data import feature_extraction
 from sqspeech.data.data_dir import DataDir
 from sqspeech.data.feature_extraction import extract_features
@@ -29,7 +30,7 @@ def data(tmp_path_factory) -> DataDir:
 @pytest.fixture(scope="module")
 def dump(tmp_path_factory, data):
     path = tmp_path_factory.mktemp("dump")
-    extract_features(data, path, CONFIG, jobs=1)
+    extract_features(data, path, CONFIG, workers=Processes(1))
     return path
 
 
@@ -50,7 +51,7 @@ def test_kaldi_readers_read_it(dump, monkeypatch):
 
 
 def test_the_number_of_jobs_changes_no_byte(data, dump, tmp_path):
-    extract_features(data, tmp_path, CONFIG, jobs=2)
+    extract_features(data, tmp_path, CONFIG, workers=Processes(2))
     assert filecmp.cmp(tmp_path / "feats.ark", dump / "feats.ark", shallow=False)
     assert filecmp.cmp(tmp_path / "utt2num_frames", dump / "utt2num_frames", shallow=False)
 

@@ -3,6 +3,7 @@ import pytest
 import soundfile
 from corpus import SPEAKERS, write_corpus
 
+from sqspeech.corpus import Processes
 from sqspeech.data import speaker_pitch
 from sqspeech.data.data_dir import DataDir, Utterance
 from sqspeech.data.feature_extraction import extract_features
@@ -14,7 +15,7 @@ from sqspeech.features import LogMelConfig
 def test_a_dump_has_the_pitch_of_its_speakers_whatever_the_jobs(tmp_path):
     data = DataDir.read(write_corpus(tmp_path / "corpus", range(4)))
     for jobs in (1, 2):
-        extract_features(data, tmp_path / str(jobs), LogMelConfig(), jobs=jobs)
+        extract_features(data, tmp_path / str(jobs), LogMelConfig(), workers=Processes(jobs))
     found = read_speaker_pitch(tmp_path / "1")
     assert list(found) == sorted(SPEAKERS)
     for speaker, pitch in found.items():

@@ -4,13 +4,14 @@ from pathlib import Path
 import pytest
 from corpus import write_corpus
 
+from sqspeech.corpus import Workers
 from sqspeech.data_checks import matrices, recordings
 
 TABLES = ("wav.scp", "utt2spk", "spk2utt", "text", "spk2gender")
 
 
-def map_here(function: Callable, items: Iterable, *, jobs: int, died: Callable) -> Iterator:
-    """As sqspeech.worker_pool.map_in_order, without its processes, which take a second to start."""
+def map_here(function: Callable, items: Iterable, workers: Workers, *, died: Callable) -> Iterator:
+    """As sqspeech.corpus.map_in_order, without its processes, which take a second to start."""
     return map(function, items)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from sqspeech.corpus import Processes, map_in_order
 from sqspeech.data.data_dir import DataDir
 from sqspeech.data.feature_extraction import extract_features
 from sqspeech.data.feature_store import FeatureStore
@@ -20,7 +21,6 @@ from sqspeech.data_checks.fix import write_clean
 from sqspeech.data_checks.validate import validate
 from sqspeech.errors import DataError
 from sqspeech.features import LogMelConfig
-from sqspeech.worker_pool import map_in_order
 
 pytestmark = pytest.mark.usefixtures("without_processes")
 ALL = {"f1-00", "f1-01", "f1-02", "m1-00", "m1-01", "m1-02"}
@@ -273,7 +273,7 @@ def test_processes_find_the_same_in_a_dump_of_real_speech(speech, tmp_path, monk
     extract_features(subset, tmp_path / "dump", LogMelConfig())
     expected = validate(tmp_path / "dump")
     monkeypatch.setattr(matrices, "map_in_order", map_in_order)
-    report = validate(tmp_path / "dump", jobs=2)
+    report = validate(tmp_path / "dump", workers=Processes(2))
     assert report == expected
     assert report.findings == ()
     assert len(report.utterances) == len(subset)

@@ -150,7 +150,7 @@ def test_processes_find_the_same_on_real_speech(speech, tmp_path):
 
 
 def test_a_file_that_kills_its_process_is_a_finding(run, data, monkeypatch):
-    def killed_by_one(function, items, *, died, **_):
+    def killed_by_one(function, items, workers, *, died):
         return (died(item) if item.path.name == "f1-01.wav" else function(item) for item in items)
 
     monkeypatch.setattr(recordings, "map_in_order", killed_by_one)

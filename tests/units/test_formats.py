@@ -12,8 +12,7 @@ from units_models import noise
 
 from sqspeech.data.tables import read_table
 from sqspeech.errors import DataError
-from sqspeech.units import FORMATS, MATRICES, Contents, UnitInfo, Units, read
-from sqspeech.units import folder as folder_of_units
+from sqspeech.units import FORMATS, MATRICES, Contents, UnitInfo, Units, read, store
 from sqspeech.units.formats import Entry, entry
 
 EVERYTHING = Contents(deduplicated=True, durations=True, matrices=MATRICES)
@@ -33,7 +32,7 @@ def write(folder: Path, name: str, found: dict[str, Units], contents: Contents, 
         Entry(utt_id=utt_id, path=Path("/corpus") / utt_id[0] / f"{utt_id}.flac", n_samples=1000 + place, units=units)
         for place, (utt_id, units) in enumerate(found.items())
     ]
-    folder_of_units.write(folder, name, iter(entries), contents, info, scratch_beside=folder)
+    store.write(folder, name, iter(entries), contents, info, scratch_beside=folder)
     return folder / name
 
 

@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from sqspeech.worker_pool import WAITING_PER_JOB, end_with_caller, map_in_order
+from sqspeech.corpus import Processes, map_in_order
+from sqspeech.corpus.processes import WAITING_PER_JOB
 
 
 def square(number: int) -> int:
@@ -22,7 +23,7 @@ def died(number: int) -> str:
 
 
 def run(items, jobs=2):
-    return map_in_order(square, items, jobs=jobs, died=died)
+    return map_in_order(square, items, Processes(jobs), died=died)
 
 
 @pytest.mark.parametrize("jobs", [1, 3])
@@ -56,26 +57,69 @@ def dawdle(seconds: float) -> float:
     return seconds
 
 
-@pytest.mark.parametrize("initializer", [None, end_with_caller])
-def test_what_is_under_way_when_the_caller_leaves_is_finished_unless_it_asked_to_end(initializer):
-    results = map_in_order(dawdle, [0.0, 4.0], jobs=2, died=dawdle, initializer=initializer)
+def test_what_is_under_way_ends_when_the_caller_leaves():
+    results = map_in_order(dawdle, [0.0, 60.0], Processes(2), died=dawdle)
     assert next(results) == 0
     left = time.monotonic()
     results.close()
-    assert (time.monotonic() - left < 2) == bool(initializer)
+    assert time.monotonic() - left < 30
+
+
+class Adds:
+    """A function with a state that says where it was read from bytes."""
+
+    def __init__(self, term: int) -> None:
+        self.term, self.read_in = term, 0
+
+    def __setstate__(self, state: dict[str, int]) -> None:
+        self.__dict__ |= state | {"read_in": self.read_in_count()}
+
+    @staticmethod
+    def read_in_count() -> int:
+        Adds.count = getattr(Adds, "count", 0) + 1
+        return Adds.count
+
+    def __call__(self, item: int) -> tuple[int, int]:
+        return self.term + item, self.read_in
+
+
+def test_the_state_of_a_function_reaches_a_process_once():
+    results = list(map_in_order(Adds(5), range(20), Processes(1), died=died))
+    assert results == [(5 + n, 1) for n in range(20)]
+
+
+def test_items_before_a_death_are_kept_and_others_are_computed_again(tmp_path):
+    items = [tmp_path / name for name in ("a", "b", "dies", "c", "d")]
+    assert list(map_in_order(note_and_die, items, Processes(1), died=str)) == [
+        "a",
+        "b",
+        str(tmp_path / "dies"),
+        "c",
+        "d",
+    ]
+    assert (tmp_path / "a").read_text() == "x"
+    assert (tmp_path / "dies").read_text() == "xx"
+
+
+def note_and_die(path) -> str:
+    with path.open("a") as file:
+        file.write("x")
+    if path.name == "dies":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return path.name
 
 
 def test_workers_end_with_a_parent_that_is_killed(tmp_path):
     code = """
     import os, pathlib, sys, time
-    from sqspeech.worker_pool import map_in_order
+    from sqspeech.corpus import Processes, map_in_order
 
     def work(number):
         pathlib.Path(sys.argv[1], str(os.getpid())).touch()
         time.sleep(0.1)
 
     if __name__ == "__main__":
-        list(map_in_order(work, range(10_000), jobs=2, died=work))
+        list(map_in_order(work, range(10_000), Processes(2), died=work))
     """
     script = tmp_path / "script.py"
     script.write_text(textwrap.dedent(code))
@@ -117,11 +161,11 @@ CALLER = """
 import contextlib, os, pathlib, sys
 pathlib.Path(sys.argv[1], "caller").write_text(str(os.getpid()))
 from slow import work
-from sqspeech.worker_pool import map_in_order
+from sqspeech.corpus import Processes, map_in_order
 
 if __name__ == "__main__":
     try:
-        with contextlib.closing(map_in_order(work, range(50), jobs=2, died=str)) as results:
+        with contextlib.closing(map_in_order(work, range(50), Processes(2), died=str)) as results:
             print(list(results))
     except KeyboardInterrupt:
         print("interrupted")

@@ -14,10 +14,10 @@ import soundfile
 from corpus import write_corpus
 from units_models import noise
 
+from sqspeech.corpus import Processes, Shard
 from sqspeech.data.data_dir import DataDir, Utterance
-from sqspeech.data.shard import Shard
 from sqspeech.errors import ConfigError, DataError, SqspeechError
-from sqspeech.units import FORMATS, Contents, UnitExtractor, computation, extract_corpus, folder, read
+from sqspeech.units import FORMATS, Contents, UnitExtractor, extract, extract_corpus, read, store
 
 BYTES = ("kaldi/units.txt", "npz/units.npz", "fairseq/units.txt", "fairseq/manifest.tsv", "espnet/text.rm")
 SOME = ["kaldi", "npz", "fairseq", "espnet"]
@@ -59,8 +59,8 @@ def test_each_recording_has_its_own_units(experiment, data, plain):
 
 def test_batches_order_and_jobs_change_no_byte(experiment, data, plain, tmp_path, monkeypatch):
     extract_corpus(experiment.checkpoint, data[::-1], tmp_path / "reversed", SOME)
-    extract_corpus(experiment.checkpoint, data, tmp_path / "jobs", SOME, jobs=2)
-    monkeypatch.setattr(computation, "MOST", 1)
+    extract_corpus(experiment.checkpoint, data, tmp_path / "jobs", SOME, workers=Processes(2))
+    monkeypatch.setattr(extract, "MOST", 1)
     extract_corpus(experiment.checkpoint, data, tmp_path / "alone", SOME)
     for name in ("reversed", "jobs", "alone"):
         assert same(tmp_path / name, plain), name
@@ -82,7 +82,7 @@ def test_shards_change_no_byte(experiment, data, plain, tmp_path):
 
 
 def test_a_stopped_run_is_continued(experiment, data, plain, tmp_path, monkeypatch):
-    monkeypatch.setattr(computation, "MOST", 2)
+    monkeypatch.setattr(extract, "MOST", 2)
     calls, whole = [], UnitExtractor.extract_many
 
     def stopping(self, recordings, **options):
@@ -142,18 +142,18 @@ def test_other_rates_channels_and_parts(experiment, tmp_path):
 
 
 def test_a_long_recording_stays_on_disk_and_has_the_same_units(experiment, plain, data, tmp_path, monkeypatch):
-    monkeypatch.setattr(computation, "LONG", 0.1)
+    monkeypatch.setattr(extract, "LONG", 0.1)
     extract_corpus(experiment.checkpoint, data, tmp_path / "u", SOME)
     assert same(tmp_path / "u", plain)
 
 
 def test_no_room_for_a_long_recording_is_said(experiment, data, tmp_path, monkeypatch):
-    monkeypatch.setattr(computation, "LONG", 0.1)
-    monkeypatch.setattr("sqspeech.units.computation.gettempdir", lambda: "/proc/self")
+    monkeypatch.setattr(extract, "LONG", 0.1)
+    monkeypatch.setattr("sqspeech.units.extract.gettempdir", lambda: "/proc/self")
     utterance = replace(data[0], path=tmp_path / "long.wav")
     soundfile.write(utterance.path, noise(1.0), 16000)
     with pytest.raises(SqspeechError, match="/proc/self: cannot write"):
-        list(computation.extract_batches([(utterance,)], Path(), UnitExtractor.load(experiment.checkpoint), (), jobs=1))
+        extract.Extraction(UnitExtractor.load(experiment.checkpoint), ())([utterance])
 
 
 def test_a_new_run_replaces_the_old_one(experiment, data, tmp_path):
@@ -187,7 +187,7 @@ def test_a_failure_while_writing_keeps_what_was_there(experiment, data, plain, t
 def test_killed_at_any_time_it_is_continued(experiment, tmp_path):
     data = write_corpus(tmp_path / "data", range(12))
     command = [sys.executable, "-m", "sqspeech.cli", "units", experiment.checkpoint, data, "-o", tmp_path / "u"]
-    code = "import sqspeech.units.computation as c; c.MOST = 1; from sqspeech.cli import main; main()"
+    code = "import sqspeech.units.extract as c; c.MOST = 1; from sqspeech.cli import main; main()"
     slow = [sys.executable, "-c", code, *map(str, command[3:])]
     process = subprocess.Popen(slow, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
@@ -285,4 +285,4 @@ def test_a_format_is_a_fixture_of_the_command_line():
     from sqspeech.cli.units import UnitFormat
 
     assert {choice.value for choice in UnitFormat} == set(FORMATS)
-    assert folder.INFO == "info.json"
+    assert store.INFO == "info.json"
