@@ -81,6 +81,8 @@ def decode(
         Path | None, typer.Option("--list", metavar="FILE", help="Lines of `utterance target` instead of --to.")
     ] = None,
     vocoder: VocoderName = None,
+    jobs: Jobs = 1,
+    cluster: Cluster = None,
     device: Device = "auto",
     strict: Strict = False,
 ) -> None:
@@ -91,11 +93,12 @@ def decode(
     from sqspeech.conversion import decode_all, plan_decoding
     from sqspeech.units import read
 
-    found = find_device(device)
+    found = find_device(device, shared=jobs > 1 or cluster is not None)
     torch.set_num_threads(1)  # as `convert`, so that its results are these
     codec, of_all = Codec.load(checkpoint, found), read(units)
     requests = plan_decoding(of_all, to, list_file, codec.speakers)
-    count, failures = decode_all(codec, of_all, requests, output, vocoder=vocoder)
+    with open_workers(jobs, cluster) as workers:
+        count, failures = decode_all(codec, of_all, requests, output, vocoder=vocoder, workers=workers)
     failures.check(count, strict=strict)
     print(f"{output}: {count} recordings, listed in {output / 'manifest.tsv'}")
 

@@ -20,18 +20,6 @@ from sqspeech.cli.options import (
 )
 
 
-class UnitFormat(StrEnum):
-    """The formats that units are written in."""
-
-    kaldi = "kaldi"
-    espnet = "espnet"
-    fairseq = "fairseq"
-    textless = "textless"
-    npz = "npz"
-    parquet = "parquet"
-    zerospeech = "zerospeech"
-
-
 class Precision(StrEnum):
     """Of the encoder."""
 
@@ -50,7 +38,9 @@ def units(
     checkpoint: Checkpoint,
     inputs: Inputs,
     output: Annotated[Path, typer.Option("--output", "-o", help="The folder to write; a folder a format in it.")],
-    formats: Annotated[list[UnitFormat], typer.Option("--format", help="Repeatable.")] = [UnitFormat.kaldi],  # noqa: B006
+    formats: Annotated[
+        list[str], typer.Option("--format", metavar="NAME", help="Repeatable; an unknown name lists those there are.")
+    ] = ["kaldi"],  # noqa: B006
     dedup: Annotated[bool, typer.Option("--dedup", help="Leave out repetitions.")] = False,
     durations: Annotated[bool, typer.Option("--durations", help="Write how many steps each unit lasts.")] = False,
     vectors: Annotated[bool, typer.Option("--vectors", help="Write the code vector of each step.")] = False,
@@ -72,7 +62,7 @@ def units(
     contents = Contents(
         deduplicated=dedup, durations=durations, matrices=tuple(name for name, is_on in wanted if is_on)
     )
-    names = list(dict.fromkeys(name.value for name in formats))
+    names = list(dict.fromkeys(formats))
     part = Shard.parse(shard) if shard else None
     left_out = Failures()
     with open_inputs(inputs, left_out) as utterances, open_workers(jobs, cluster) as workers:

@@ -133,7 +133,7 @@ class ChunkedEncoder:
         quantizer = self.trained.model.quantizer
         stages = () if quantizer.stages == 1 else (quantizer.stages,)
         kinds = {"codes": (np.int64, stages), "continuous": (np.float32, (quantizer.dim,))}
-        kinds["posteriors"] = np.float32, (*stages, quantizer.codebook_size or 0)
+        kinds["posteriors"] = np.float32, (quantizer.stages * (quantizer.codebook_size or 0),)
         return {name: np.empty((count, *kinds[name][1]), kinds[name][0]) for name in names}
 
     def _compute(self, windows: Sequence[_Window], length: int) -> list[_Window]:
@@ -145,7 +145,7 @@ class ChunkedEncoder:
             choice = quantizer.choose(z, extra)
             results["codes"], near = choice.codes, choice.near
         if "posteriors" in wanted:
-            results["posteriors"] = quantizer.posterior(z, extra)
+            results["posteriors"] = quantizer.posterior(z, extra).flatten(2)
         if "continuous" in wanted:
             results["continuous"] = z.float()
         for name, values in results.items():

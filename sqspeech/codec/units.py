@@ -38,6 +38,8 @@ class UnitInfo:
         The digest of the checkpoint (see `TrainedModel`).
     features
         The parameters of the log-mel, by name.
+    stages
+        Q, of a residual quantiser; 1 for all others.
     deduplicated
         Whether a unit is a run of equal steps; otherwise it is one step.
     precision
@@ -51,6 +53,7 @@ class UnitInfo:
     codebook_size: int
     checkpoint: str
     features: Mapping[str, Any] = field(default_factory=dict)
+    stages: int = 1
     deduplicated: bool = False
     precision: Precision = "float32"
     version: str = __version__
@@ -69,6 +72,7 @@ class UnitInfo:
             codebook_size=codebook_size,
             checkpoint=trained.digest,
             features=asdict(features),
+            stages=trained.model.quantizer.stages,
             precision=precision,
         )
 
@@ -108,7 +112,7 @@ class Units:
     vectors
         Shape (L, D), float32: the codewords; None where they were not asked for, as with the next two.
     posteriors
-        Shape (L, K), float32: the probability of each codeword.
+        Shape (L, K), float32: the probability of each codeword; (L, Q · K) of Q stages, one after another.
     continuous
         Shape (L, D), float32: the encoder's output, before quantisation.
     info

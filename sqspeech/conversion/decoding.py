@@ -1,15 +1,17 @@
 """Speech of units on disk, with a manifest of what became of each utterance."""
 
 from collections.abc import Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from sqspeech import audio
-from sqspeech.codec import Codec, UnitSet
+from sqspeech.codec import Codec, Units, UnitSet
 from sqspeech.codec.rules import check_origin
 from sqspeech.codec.speakers import find_speaker
 from sqspeech.conversion.manifest import write_manifest
 from sqspeech.conversion.requests import SOURCE, result_name
+from sqspeech.corpus import DIED, Processes, Workers, map_in_order
 from sqspeech.errors import DataError
 from sqspeech.failures import Failures
 from sqspeech.progress import track
@@ -47,8 +49,36 @@ def plan_decoding(
     return [DecodingRequest(utt_id=utt_id, targets=tuple(dict.fromkeys(targets))) for utt_id in units]
 
 
+@dataclass(frozen=True)
+class Decoding:
+    """Function of units and speakers to the names of the files that were written, or the reason why none was."""
+
+    codec: Codec
+    vocoder: Vocoder
+    output: Path
+
+    def __call__(self, item: tuple[DecodingRequest, Units]) -> list[str] | str:
+        """Decode an utterance for all of its targets, or for none."""
+        request, units = item
+        try:
+            made = [self.codec.decode(units, target, vocoder=self.vocoder) for target in request.targets]
+        except DataError as error:
+            return str(error)
+        paths = [self.output / result_name(request.utt_id, target) for target in request.targets]
+        for path, (samples, rate) in zip(paths, made, strict=True):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            audio.write(path, samples, rate)
+        return [path.name for path in paths]
+
+
 def decode_all(
-    codec: Codec, units: UnitSet, requests: Sequence[DecodingRequest], output: Path, *, vocoder: Vocoder | str | None
+    codec: Codec,
+    units: UnitSet,
+    requests: Sequence[DecodingRequest],
+    output: Path,
+    *,
+    vocoder: Vocoder | str | None = None,
+    workers: Workers = Processes(),  # noqa: B008 (frozen)
 ) -> tuple[int, Failures]:
     """Decode each utterance for each of its targets to `output`/<utt_id>-to-<target>.wav, and list the results.
 
@@ -62,6 +92,8 @@ def decode_all(
         The folder to write; manifest.tsv and manifest.json stand in it, too.
     vocoder
         See `Codec.decode`.
+    workers
+        Who decodes; the files are the same.
 
     Returns
     -------
@@ -80,14 +112,19 @@ def decode_all(
     for target in {target for request in requests for target in request.targets}:
         find_speaker(codec.trained, target)
     failures, rows = Failures(), list[dict[str, object]]()
-    for request in track(requests, "decoding", len(requests)):
-        with failures.skipping(request.utt_id):
-            made = [(target, codec.decode(units[request.utt_id], target, vocoder=chosen)) for target in request.targets]
-            for target, (samples, rate) in made:
-                path = output / result_name(request.utt_id, target)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                audio.write(path, samples, rate)
-                rows.append({"utt_id": request.utt_id, "target": target, "output": path.name})
+    items = [(request, units[request.utt_id]) for request in requests]
+    decoding = Decoding(codec, chosen, output)
+    with ExitStack() as stack:
+        if isinstance(workers, Processes) and workers.jobs == 1:
+            results = map(decoding, items)
+        else:
+            results = stack.enter_context(closing(map_in_order(decoding, items, workers, died=lambda item: DIED)))
+        for request, result in zip(requests, track(results, "decoding", len(items)), strict=True):
+            if isinstance(result, str):
+                failures.add(request.utt_id, result)
+                continue
+            of_targets = zip(request.targets, result, strict=True)
+            rows += [{"utt_id": request.utt_id, "target": target, "output": name} for target, name in of_targets]
     if rows:
         about = {"checkpoint": codec.trained.digest, "vocoder": chosen.name}
         write_manifest(output, about, ("utt_id", "target", "output"), rows)

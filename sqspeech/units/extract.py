@@ -109,7 +109,7 @@ def extract_corpus(
 
 
 def _check(formats: Sequence[str], contents: Contents) -> None:
-    holding = [name for name, form in FORMATS.items() if "matrices" in form.HOLDS]
+    holding = [name for name in FORMATS.names() if "matrices" in FORMATS[name].HOLDS]
     if contents.matrices and not set(formats) & set(holding):
         raise ConfigError(
             f"{', '.join(formats)}: no place for {', '.join(contents.matrices)}; "

@@ -2,21 +2,26 @@
 
 import json
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from sqspeech.atomic import atomic_path, scratch_folder
-from sqspeech.codec.units import FORMAT, MATRICES, UnitInfo, Units, UnitSet
+from sqspeech.codec.units import FORMAT, MATRICES, RecordingStatistics, UnitInfo, Units, UnitSet
 from sqspeech.errors import DataError
 from sqspeech.features import LogMelConfig
-from sqspeech.units.formats import FORMATS, Contents, Entry
+from sqspeech.units.formats import FORMATS, Contents, Entry, by_contents
 
 INFO = "info.json"
+# Beside the units of every format: the statistics of their recordings, a line an utterance.
+RECORDINGS = "recordings.jsonl"
+# Fields of the sidecar that earlier versions did not write.
+ADDED_LATER = frozenset({"stages"})
 # Of what has been extracted so far: each holds some utterances.
 EXTRACTED = "[0-9]*.npz"
 DAMAGED = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
@@ -65,6 +70,8 @@ def append(folder: Path, results: Mapping[str, Extracted]) -> dict[str, Place]:
     }
     for number, result in enumerate(results.values()):
         arrays[f"codes-{number}"] = result.units.codes
+        if (recording := result.units.recording) is not None:
+            arrays[f"recording-{number}"] = np.array([recording.n_samples, recording.power, *recording.cepstrum_std])
         present = {name: getattr(result.units, name) for name in MATRICES}
         arrays |= {f"{name}-{number}": matrix for name, matrix in present.items() if matrix is not None}
     with atomic_path(path) as temporary, temporary.open("wb") as file:
@@ -90,9 +97,16 @@ def read_extracted(places: Sequence[Place]) -> Iterator[Extracted]:
             stored, opened = np.load(place.path, allow_pickle=False), place.path
             n_samples, notes = stored["n_samples"], stored["notes"]
         matrices = {name: stored[key] for name in MATRICES if (key := f"{name}-{place.number}") in stored}
-        units = Units(codes=stored[f"codes-{place.number}"], **matrices)
+        units = Units(codes=stored[f"codes-{place.number}"], recording=_statistics(stored, place.number), **matrices)
         length, note = int(n_samples[place.number]), str(notes[place.number])
         yield Extracted(units=units, n_samples=length, version=place.version, note=note)
+
+
+def _statistics(stored: Mapping[str, np.ndarray], number: int) -> RecordingStatistics | None:
+    if f"recording-{number}" not in stored:
+        return None
+    n_samples, power, *deviations = stored[f"recording-{number}"].tolist()
+    return RecordingStatistics(n_samples=int(n_samples), power=power, cepstrum_std=tuple(deviations))
 
 
 def check_target(target: Path, name: str) -> None:
@@ -101,7 +115,7 @@ def check_target(target: Path, name: str) -> None:
     One that is absent or empty can.
     """
     found = sorted(path.name for path in target.iterdir()) if target.is_dir() else []
-    patterns = [INFO, *FORMATS[name].FILES] if INFO in found else []
+    patterns = [INFO, RECORDINGS, *FORMATS[name].FILES] if INFO in found else []
     foreign = [file for file in found if not any(Path(file).match(pattern) for pattern in patterns)]
     if foreign or (target.exists(follow_symlinks=False) and not target.is_dir()):
         raise DataError(
@@ -139,12 +153,21 @@ def write(
     with scratch_folder(scratch_beside) as scratch:
         folder = scratch / name
         folder.mkdir()
-        form.write(folder, entries, own)
+        with (folder / RECORDINGS).open("w", encoding="utf-8") as recordings:
+            form.write(folder, _noted(entries, recordings), own)
         text = json.dumps({**asdict(about), "layout": name, **asdict(own)}, indent=2)
         (folder / INFO).write_text(text + "\n", encoding="utf-8")
         if target.exists():
             target.rename(scratch / "before")
         folder.rename(target)
+
+
+def _noted(entries: Iterable[Entry], recordings: TextIO) -> Iterator[Entry]:
+    """Yield the entries, and write the statistics of their recordings as they pass."""
+    for entry in entries:
+        if entry.units.recording is not None:
+            recordings.write(json.dumps({"utt_id": entry.utt_id, **asdict(entry.units.recording)}) + "\n")
+        yield entry
 
 
 def read(path: Path | str) -> UnitSet:
@@ -158,7 +181,7 @@ def read(path: Path | str) -> UnitSet:
         There are none, or they are damaged.
     """
     path = Path(path)
-    here = [path, *(path / name for name in FORMATS)]
+    here = [path, *(path / name for name in by_contents())]
     folder = next((folder for folder in here if (folder / INFO).is_file()), None)
     if folder is None:
         raise DataError(f"{path}: no units here; make them with `sqspeech units CKPT INPUT... -o {path}`")
@@ -171,7 +194,25 @@ def read(path: Path | str) -> UnitSet:
         raise DataError(f"{folder}: no utterance in it; extract the units again")
     for utt_id, found in units.items():
         _check(folder, utt_id, found, info)
-    return UnitSet(info=replace(info, deduplicated=info.deduplicated and not contents.durations), units=units)
+    about = replace(info, deduplicated=info.deduplicated and not contents.durations)
+    recordings = _recordings(folder / RECORDINGS)
+    return UnitSet(
+        info=about, units={utt_id: found.with_origin(about, recordings.get(utt_id)) for utt_id, found in units.items()}
+    )
+
+
+def _recordings(path: Path) -> dict[str, RecordingStatistics]:
+    """Return the statistics of the recordings; none where an earlier version wrote the units."""
+    if not path.exists():
+        return {}
+    statistics, found = TypeAdapter(RecordingStatistics), dict[str, RecordingStatistics]()
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        try:
+            values = json.loads(line)
+            found[values.pop("utt_id")] = statistics.validate_python(values)
+        except (ValueError, TypeError, KeyError, AttributeError, ValidationError):
+            raise DataError(f"{path}:{number}: damaged; extract the units again") from None
+    return found
 
 
 def _info(path: Path) -> tuple[UnitInfo, str, Contents]:
@@ -179,7 +220,8 @@ def _info(path: Path) -> tuple[UnitInfo, str, Contents]:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         names = UnitInfo.__dataclass_fields__.keys() | {"layout", "durations", "matrices"}
-        if values["format"] == FORMAT and values.keys() == names and values["layout"] in list(FORMATS):
+        fits = names - ADDED_LATER <= values.keys() <= names
+        if values["format"] == FORMAT and fits and values["layout"] in FORMATS.names():
             layout = values.pop("layout")
             held = {"deduplicated": values["deduplicated"]}
             held |= {name: values.pop(name) for name in ("durations", "matrices")}
@@ -193,7 +235,8 @@ def _info(path: Path) -> tuple[UnitInfo, str, Contents]:
 
 def _check(folder: Path, utt_id: str, units: Units, info: UnitInfo) -> None:
     codes = units.codes
-    if codes.ndim != 1 or not len(codes) or not np.issubdtype(codes.dtype, np.integer):
+    shape = codes.shape[1:] == (() if info.stages == 1 else (info.stages,))
+    if not shape or not len(codes) or not np.issubdtype(codes.dtype, np.integer):
         raise DataError(f"{folder}: {utt_id} has no sequence of units; extract them again")
     if not 0 <= codes.min() <= codes.max() < info.codebook_size:
         raise DataError(

@@ -1,7 +1,5 @@
 """WORLD: pulses and noise through the spectral envelope that the log-mel gives."""
 
-from functools import cache, partial
-
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -39,7 +37,7 @@ class World:
 
     def __init__(self, config: LogMelConfig) -> None:
         self.config = config
-        self._filters = cache(partial(resampled_filters, config))
+        self._filters = dict[int, Tensor]()
 
     def __call__(self, log_mel: Float[Tensor, "T M"], excitation: Excitation | None = None) -> Float[Tensor, " N"]:
         """Return N = (T - 1) * hop_length samples, float32 on the device of `log_mel`, which may leave [-1, 1].
@@ -64,7 +62,9 @@ class World:
 
     def _envelope(self, mel: Float[Tensor, "T M"], points: int) -> Float[Tensor, "T F"]:
         """Return the power spectrum at F points from 0 to half the sample rate."""
-        fit = MelFit(mel, self._filters(2 * (points - 1)))
+        if points not in self._filters:
+            self._filters[points] = resampled_filters(self.config, 2 * (points - 1))
+        fit = MelFit(mel, self._filters[points])
         magnitudes = mel.new_ones(len(mel), points)
         for _ in range(FITS):
             magnitudes = fit(magnitudes)

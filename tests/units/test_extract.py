@@ -17,7 +17,7 @@ from units_models import noise
 from sqspeech.corpus import Processes, Shard
 from sqspeech.data.data_dir import DataDir, Utterance
 from sqspeech.errors import ConfigError, DataError, SqspeechError
-from sqspeech.units import FORMATS, Contents, UnitExtractor, extract, extract_corpus, read, store
+from sqspeech.units import FORMATS, Contents, UnitExtractor, extract, extract_corpus, read
 
 BYTES = ("kaldi/units.txt", "npz/units.npz", "fairseq/units.txt", "fairseq/manifest.tsv", "espnet/text.rm")
 SOME = ["kaldi", "npz", "fairseq", "espnet"]
@@ -279,10 +279,3 @@ def test_another_run_at_the_same_place_is_refused(experiment, data, tmp_path):
 
     with locked(tmp_path / "u/.unfinished/lock"), pytest.raises(Exception, match="another run is writing here"):
         extract_corpus(experiment.checkpoint, data, tmp_path / "u", ["kaldi"])
-
-
-def test_a_format_is_a_fixture_of_the_command_line():
-    from sqspeech.cli.units import UnitFormat
-
-    assert {choice.value for choice in UnitFormat} == set(FORMATS)
-    assert store.INFO == "info.json"

@@ -36,7 +36,7 @@ def write(folder: Path, name: str, found: dict[str, Units], contents: Contents, 
     return folder / name
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", FORMATS.names())
 @pytest.mark.parametrize("contents", [Contents(), EVERYTHING], ids=["plain", "everything"])
 def test_what_is_written_is_read_back(extractor, found, tmp_path, name, contents):
     write(tmp_path, name, found, contents, extractor.info)
@@ -150,7 +150,7 @@ DAMAGE = {
 }
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", FORMATS.names())
 @pytest.mark.parametrize("missing", [True, False], ids=["missing", "damaged"])
 def test_damage_is_one_line(extractor, found, tmp_path, name, missing):
     folder = write(tmp_path, name, found, Contents(), extractor.info)
@@ -218,7 +218,7 @@ def test_a_sidecar_of_other_types(extractor, found, tmp_path, field, value):
         read(tmp_path)
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", FORMATS.names())
 def test_no_id_is_taken_for_another(extractor, found, tmp_path, name):
     ids = ["-x", "a", "a.npy", "a.txt", "codebook", "e\u0301", "units", "utt_ids", "\u00e9"]
     many = {utt_id: list(found.values())[place % 3] for place, utt_id in enumerate(ids)}

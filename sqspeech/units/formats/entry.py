@@ -70,9 +70,9 @@ class Contents:
     def _units(self, folder: Path, utt_id: str, sequence: NDArray[np.int64], parts: dict[str, Any]) -> Units:
         lengths = parts.pop("durations", None)
         if lengths is not None:
-            if lengths.shape != sequence.shape or not (lengths > 0).all():
+            if lengths.shape != sequence.shape[:1] or not (lengths > 0).all():
                 raise DataError(f"{folder}: the durations of {utt_id} do not fit its units; extract the units again")
-            sequence = np.repeat(sequence, lengths)
+            sequence = np.repeat(sequence, lengths, axis=0)
         for name, matrix in parts.items():
             fits = len(matrix) == len(sequence) or (self.deduplicated and lengths is None)
             if matrix.ndim != 2 or not fits:
@@ -81,7 +81,9 @@ class Contents:
 
 
 def spaced(values: NDArray[np.int64]) -> str:
-    """Return integers as text."""
+    """Return integers (L,) as text, `1 2 3`, and those of several stages (L, Q) as `1,7 2,9 3,8`."""
+    if values.ndim == 2:
+        return " ".join(",".join(map(str, step)) for step in values.tolist())
     # In parts: as Python's numbers and strings, those of a day of speech would take a gigabyte.
     parts = np.split(values, range(AT_ONCE, len(values), AT_ONCE))
     return " ".join(" ".join(map(str, part.tolist())) for part in parts)
@@ -89,7 +91,10 @@ def spaced(values: NDArray[np.int64]) -> str:
 
 def integers(where: Path, utt_id: str, text: str | Sequence[str]) -> NDArray[np.int64]:
     """Return what `spaced` wrote; a DataError if it did not."""
+    steps = text.split() if isinstance(text, str) else text
     try:
-        return np.array(text.split() if isinstance(text, str) else text, np.int64)
+        if steps and "," in steps[0]:
+            return np.array([step.split(",") for step in steps], np.int64)
+        return np.array(steps, np.int64)
     except (ValueError, OverflowError):
         raise DataError(f"{where}: {utt_id} has units that are no integers; extract them again") from None

@@ -10,30 +10,36 @@ from pathlib import Path
 
 from sqspeech.codec.units import Units
 from sqspeech.errors import DataError
+from sqspeech.units.formats.base import FORMATS
 from sqspeech.units.formats.entry import Contents, Entry, integers, spaced
 
-HOLDS = frozenset({"deduplicated"})
-FILES = ("units.txt", "manifest.tsv")
 
+@FORMATS.register("fairseq")
+class Fairseq:
+    """Units of fairseq and GSLM, with the manifest of their recordings."""
 
-def write(folder: Path, entries: Iterable[Entry], contents: Contents) -> None:
-    """Write the entries."""
-    rows = []
-    with (folder / "units.txt").open("w", encoding="utf-8") as units:
-        for entry in entries:
-            units.write(f"{entry.utt_id}|{spaced(contents.sequence(entry.units))}\n")
-            rows.append((entry.path.absolute(), entry.n_samples))
-    root = Path(os.path.commonpath([path.parent for path, _ in rows]))
-    lines = [str(root), *(f"{path.relative_to(root)}\t{n_samples}" for path, n_samples in rows)]
-    (folder / "manifest.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    HOLDS = frozenset({"deduplicated"})
+    FILES = ("units.txt", "manifest.tsv")
 
+    @staticmethod
+    def write(folder: Path, entries: Iterable[Entry], contents: Contents) -> None:
+        """Write the entries."""
+        rows = []
+        with (folder / "units.txt").open("w", encoding="utf-8") as units:
+            for entry in entries:
+                units.write(f"{entry.utt_id}|{spaced(contents.sequence(entry.units))}\n")
+                rows.append((entry.path.absolute(), entry.n_samples))
+        root = Path(os.path.commonpath([path.parent for path, _ in rows]))
+        lines = [str(root), *(f"{path.relative_to(root)}\t{n_samples}" for path, n_samples in rows)]
+        (folder / "manifest.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
-def read(folder: Path, contents: Contents) -> dict[str, Units]:
-    """Return the units; this format has no durations."""
-    path, found = folder / "units.txt", dict[str, Units]()
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        utt_id, bar, text = line.rpartition("|")
-        if not bar:
-            raise DataError(f"{path}:{number}: expected `utt_id|u1 u2 ...`; extract the units again")
-        found[utt_id] = Units(codes=integers(path, utt_id, text))
-    return found
+    @staticmethod
+    def read(folder: Path, contents: Contents) -> dict[str, Units]:
+        """Return the units; this format has no durations."""
+        path, found = folder / "units.txt", dict[str, Units]()
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            utt_id, bar, text = line.rpartition("|")
+            if not bar:
+                raise DataError(f"{path}:{number}: expected `utt_id|u1 u2 ...`; extract the units again")
+            found[utt_id] = Units(codes=integers(path, utt_id, text))
+        return found

@@ -12,34 +12,40 @@ from numpy.typing import NDArray
 
 from sqspeech.codec.units import MATRICES, Units
 from sqspeech.errors import DataError
+from sqspeech.units.formats.base import FORMATS
 from sqspeech.units.formats.entry import ALL, Contents, Entry
 
-HOLDS = ALL
-FILES = tuple(f"{name}.npz" for name in ("units", "durations", *MATRICES))
 
+@FORMATS.register("npz")
+class Npz:
+    """NumPy's archives."""
 
-def write(folder: Path, entries: Iterable[Entry], contents: Contents) -> None:
-    """Write the entries, one at a time: what np.savez_compressed writes, which wants all of them at once."""
-    names = ["units", *(["durations"] if contents.durations else []), *contents.matrices]
-    with ExitStack() as stack:
-        archives = {
-            name: stack.enter_context(zipfile.ZipFile(folder / f"{name}.npz", "w", zipfile.ZIP_DEFLATED))
-            for name in names
-        }
-        for entry in entries:
-            values = {"units": contents.sequence(entry.units), "durations": contents.lengths(entry.units)}
-            for name, archive in archives.items():
-                with archive.open(f"{entry.utt_id}.npy", "w", force_zip64=True) as member:
-                    array = values[name] if name in values else getattr(entry.units, name)
-                    np.lib.format.write_array(member, array, allow_pickle=False)
+    HOLDS = ALL
+    FILES = tuple(f"{name}.npz" for name in ("units", "durations", *MATRICES))
 
+    @staticmethod
+    def write(folder: Path, entries: Iterable[Entry], contents: Contents) -> None:
+        """Write the entries, one at a time: what np.savez_compressed writes, which wants all of them at once."""
+        names = ["units", *(["durations"] if contents.durations else []), *contents.matrices]
+        with ExitStack() as stack:
+            archives = {
+                name: stack.enter_context(zipfile.ZipFile(folder / f"{name}.npz", "w", zipfile.ZIP_DEFLATED))
+                for name in names
+            }
+            for entry in entries:
+                values = {"units": contents.sequence(entry.units), "durations": contents.lengths(entry.units)}
+                for name, archive in archives.items():
+                    with archive.open(f"{entry.utt_id}.npy", "w", force_zip64=True) as member:
+                        array = values[name] if name in values else getattr(entry.units, name)
+                        np.lib.format.write_array(member, array, allow_pickle=False)
 
-def read(folder: Path, contents: Contents) -> dict[str, Units]:
-    """Return what `write` wrote."""
-    sequences = _read(folder / "units.npz")
-    lengths = _read(folder / "durations.npz") if contents.durations else {}
-    matrices = {name: _read(folder / f"{name}.npz") for name in contents.matrices}
-    return contents.assemble(folder, sequences, lengths, matrices)
+    @staticmethod
+    def read(folder: Path, contents: Contents) -> dict[str, Units]:
+        """Return what `write` wrote."""
+        sequences = _read(folder / "units.npz")
+        lengths = _read(folder / "durations.npz") if contents.durations else {}
+        matrices = {name: _read(folder / f"{name}.npz") for name in contents.matrices}
+        return contents.assemble(folder, sequences, lengths, matrices)
 
 
 def _read(path: Path) -> Mapping[str, NDArray[Any]]:

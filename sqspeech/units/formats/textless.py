@@ -9,28 +9,34 @@ from numpy.typing import NDArray
 
 from sqspeech.codec.units import Units
 from sqspeech.errors import DataError
+from sqspeech.units.formats.base import FORMATS
 from sqspeech.units.formats.entry import Contents, Entry, integers, spaced
 
-HOLDS = frozenset({"deduplicated", "durations"})
-FILES = ("units.units", "units.durations")
 
+@FORMATS.register("textless")
+class Textless:
+    """textless-lib's units and durations."""
 
-def write(folder: Path, entries: Iterable[Entry], contents: Contents) -> None:
-    """Write the entries."""
-    with ExitStack() as stack:
-        names = ("units.units", "units.durations") if contents.durations else ("units.units",)
-        files = [stack.enter_context((folder / name).open("w", encoding="utf-8")) for name in names]
-        for entry in entries:
-            values = (contents.sequence(entry.units), contents.lengths(entry.units))
-            for file, value in zip(files, values, strict=False):
-                file.write(f"{entry.utt_id}\t{spaced(value)}\n")
+    HOLDS = frozenset({"deduplicated", "durations"})
+    FILES = ("units.units", "units.durations")
 
+    @staticmethod
+    def write(folder: Path, entries: Iterable[Entry], contents: Contents) -> None:
+        """Write the entries."""
+        with ExitStack() as stack:
+            names = ("units.units", "units.durations") if contents.durations else ("units.units",)
+            files = [stack.enter_context((folder / name).open("w", encoding="utf-8")) for name in names]
+            for entry in entries:
+                values = (contents.sequence(entry.units), contents.lengths(entry.units))
+                for file, value in zip(files, values, strict=False):
+                    file.write(f"{entry.utt_id}\t{spaced(value)}\n")
 
-def read(folder: Path, contents: Contents) -> dict[str, Units]:
-    """Return what `write` wrote."""
-    sequences = _read(folder / "units.units")
-    lengths = _read(folder / "units.durations") if contents.durations else {}
-    return contents.assemble(folder, sequences, lengths, {})
+    @staticmethod
+    def read(folder: Path, contents: Contents) -> dict[str, Units]:
+        """Return what `write` wrote."""
+        sequences = _read(folder / "units.units")
+        lengths = _read(folder / "units.durations") if contents.durations else {}
+        return contents.assemble(folder, sequences, lengths, {})
 
 
 def _read(path: Path) -> dict[str, NDArray[np.int64]]:
