@@ -25,7 +25,7 @@ class Utterance:
     """One utterance: a recording, or the part of one from `start` to `end` seconds (`end` None: its end).
 
     `rec_id` names the recording that a Kaldi `segments` file cuts the utterance from; without segments the
-    utterance is the whole recording. Times and names may be impossible: whoever reads it is told.
+    utterance is the whole recording. Times and names may be impossible; reading it raises DataError.
     """
 
     utt_id: str
