@@ -1,8 +1,8 @@
 """Unpack a zip or tar archive without trusting it.
 
 Members are written here rather than by `shutil.unpack_archive` or `extractall`. Those write `../x` of a zip archive
-as `x` instead of refusing it, refuse a bad member of a tar archive only after writing those before it, leave a file half
-written when they are stopped, begin again from the first member, and make links. Here everything is checked before
+as `x` instead of refusing it, refuse a bad member of a tar archive only after writing those before it, leave a file
+half written when stopped, begin again from the first member, and make links. Here everything is checked before
 anything is written, each file is whole or absent, and a link becomes a copy.
 """
 
