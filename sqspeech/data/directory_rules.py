@@ -45,7 +45,7 @@ class DirectoryTables:
     @property
     def source(self) -> Table:
         """The table from which utterances are cut: segments, or wav.scp when there are none."""
-        return self.segments if self.segments.keys else self.wav_scp
+        return self.segments if self.segments.rows or self.segments.unusable else self.wav_scp
 
 
 def check_structure(tables: DirectoryTables) -> Iterator[Finding]:

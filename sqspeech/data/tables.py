@@ -137,7 +137,7 @@ class _Scan:
                 previous = parts[0] if parts else previous
                 continue
             key, value = parts[0], parts[1].rstrip() if n_parts == 2 else " ".join(parts[1:])
-            if key in rows or key in self.malformed or key in self.conflicting:
+            if key in rows or (self.findings and (key in self.malformed or key in self.conflicting)):
                 self._add_repeated(number, key, value)
             else:
                 rows[key] = value
