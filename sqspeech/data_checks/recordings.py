@@ -183,7 +183,9 @@ def _bounds(decoder: Decoder, utterance: Utterance) -> tuple[int, int]:
     try:
         return span(utterance.path, decoder.n_samples, decoder.sample_rate, utterance.start, utterance.end)
     except DataError as fault:
-        raise _DamageError("segments outside their recording", str(fault), "correct the times, or leave it out") from None
+        raise _DamageError(
+            "segments outside their recording", str(fault), "correct the times, or leave it out"
+        ) from None
 
 
 def _clipped(samples: NDArray[np.float32]) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 from sqspeech.corpus import Processes, Workers
 from sqspeech.data.data_dir import Utterance, genders_of
 from sqspeech.data.directory_rules import DirectoryTables
-from sqspeech.data.findings import Finding, Treatment, Severity
+from sqspeech.data.findings import Finding, Severity, Treatment
 from sqspeech.data_checks import dump, matrices, recordings, sounds
 from sqspeech.data_checks.consistency import check_tables, usable_utterances
 from sqspeech.data_checks.dump import Features
