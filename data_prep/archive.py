@@ -1,7 +1,9 @@
 """Unpack a zip or tar archive without trusting it.
 
-Members are written here rather than by `extractall`: each file is whole or absent, a stopped extraction goes on where
-it stopped, and no link is ever made, so that none can lead a later member out of the target.
+Members are written here rather than by `shutil.unpack_archive` or `extractall`. Those write `../x` of a zip archive
+as `x` instead of refusing it, refuse a bad member of a tar archive only after writing those before it, leave a file
+half written when stopped, begin again from the first member, and make links. Here everything is checked before
+anything is written, each file is whole or absent, and a link becomes a copy.
 """
 
 import lzma
@@ -34,7 +36,7 @@ _UNREADABLE = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Entry:
+class _Member:
     """A member as its archive lists it; `link` is what it links to, counted from the archive's top."""
 
     name: str
@@ -59,7 +61,7 @@ def extract(archive: Path, target: Path) -> Path:
     Raises
     ------
     DataError
-        The archive is missing, damaged, encrypted or empty, or needs more room than the disk has; or a member would
+        The archive is missing, damaged, encrypted or empty, or needs more space than the disk has; or a member would
         leave `target`, links to what is no file of the archive, or is a device. Only damage inside a member can be
         found after files were written.
     SqspeechError
@@ -85,7 +87,7 @@ def _reading(archive: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _entries(archive: Path) -> Iterator[list[_Entry]]:
+def _entries(archive: Path) -> Iterator[list[_Member]]:
     if not archive.is_file():
         raise DataError(f"{archive}: no such archive; check the path")
     with ExitStack() as stack:
@@ -94,7 +96,7 @@ def _entries(archive: Path) -> Iterator[list[_Entry]]:
         yield entries
 
 
-def _list(archive: Path, stack: ExitStack) -> list[_Entry]:
+def _list(archive: Path, stack: ExitStack) -> list[_Member]:
     # In this order, because an uncompressed tar archive whose last member is a zip archive passes for one.
     if tarfile.is_tarfile(archive):
         return _list_tar(archive, stack.enter_context(tarfile.open(archive)))
@@ -107,7 +109,7 @@ def _list(archive: Path, stack: ExitStack) -> list[_Entry]:
     raise DataError(f"{archive}: no zip or tar archive, or its end is missing; fetch it again")
 
 
-def _zip_entry(archive: Path, zipped: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Entry:
+def _zip_entry(archive: Path, zipped: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Member:
     # zipfile cuts a name at a null byte; the name as it stands is the one to judge.
     name = info.orig_filename
     # Archives made on Windows have no file type.
@@ -120,10 +122,10 @@ def _zip_entry(archive: Path, zipped: zipfile.ZipFile, info: zipfile.ZipInfo) ->
     if kind == stat.S_IFLNK:
         with zipped.open(info) as stream:
             link = posixpath.join(posixpath.dirname(name), stream.read(LONGEST_LINK).decode())
-    return _Entry(name=name, size=info.file_size, open=lambda: zipped.open(info), is_folder=info.is_dir(), link=link)
+    return _Member(name=name, size=info.file_size, open=lambda: zipped.open(info), is_folder=info.is_dir(), link=link)
 
 
-def _list_tar(archive: Path, tar: tarfile.TarFile) -> list[_Entry]:
+def _list_tar(archive: Path, tar: tarfile.TarFile) -> list[_Member]:
     entries = []
     # A compressed archive tells neither its length nor its members before it has been read through.
     with progress_bar() as bar:
@@ -135,7 +137,7 @@ def _list_tar(archive: Path, tar: tarfile.TarFile) -> list[_Entry]:
     return entries
 
 
-def _tar_entry(archive: Path, tar: tarfile.TarFile, info: tarfile.TarInfo) -> _Entry:
+def _tar_entry(archive: Path, tar: tarfile.TarFile, info: tarfile.TarInfo) -> _Member:
     def open_member() -> IO[bytes]:
         stream = tar.extractfile(info)
         assert stream is not None, "a regular file has contents"
@@ -148,7 +150,7 @@ def _tar_entry(archive: Path, tar: tarfile.TarFile, info: tarfile.TarInfo) -> _E
         link = posixpath.join(posixpath.dirname(info.name), info.linkname)
     elif not (info.isreg() or info.isdir()):
         raise _refused(archive, info.name, "is a device or the like")
-    return _Entry(name=info.name, size=info.size, open=open_member, is_folder=info.isdir(), link=link)
+    return _Member(name=info.name, size=info.size, open=open_member, is_folder=info.isdir(), link=link)
 
 
 def _check_rest(tar: tarfile.TarFile) -> None:
@@ -161,9 +163,9 @@ def _check_rest(tar: tarfile.TarFile) -> None:
             raise tarfile.ReadError("a damaged member")
 
 
-def _files(archive: Path, entries: Iterable[_Entry]) -> dict[PurePosixPath, _Entry]:
+def _files(archive: Path, entries: Iterable[_Member]) -> dict[PurePosixPath, _Member]:
     """Return the files to write by their path in the target; a later member replaces an earlier one of its name."""
-    by_path: dict[PurePosixPath, _Entry] = {}
+    by_path: dict[PurePosixPath, _Member] = {}
     for entry in entries:
         path = _inner_path(entry.name)
         if path is None:
@@ -184,7 +186,7 @@ def _inner_path(name: str) -> PurePosixPath | None:
     return None if unsafe or path.split("/")[0] == ".." else PurePosixPath(path)
 
 
-def _followed(archive: Path, entry: _Entry, by_path: dict[PurePosixPath, _Entry]) -> _Entry:
+def _followed(archive: Path, entry: _Member, by_path: dict[PurePosixPath, _Member]) -> _Member:
     if entry.link is None:
         return entry
     path = _inner_path(entry.link)
@@ -218,7 +220,7 @@ def _check_space(archive: Path, target: Path, needed: int) -> None:
         )
 
 
-def _write(archive: Path, entry: _Entry, path: Path) -> None:
+def _write(archive: Path, entry: _Member, path: Path) -> None:
     with path.open("wb") as file:
         for chunk in _chunks(archive, entry):
             file.write(chunk)
@@ -226,7 +228,7 @@ def _write(archive: Path, entry: _Entry, path: Path) -> None:
             raise DataError(f"{archive}: member {entry.name!r} ends too early; the archive is damaged, fetch it again")
 
 
-def _chunks(archive: Path, entry: _Entry) -> Iterator[bytes]:
+def _chunks(archive: Path, entry: _Member) -> Iterator[bytes]:
     # Apart from the writing, so that a fault of the archive is not taken for a full disk.
     with _reading(archive), entry.open() as stream:
         while chunk := stream.read(CHUNK):

@@ -1,8 +1,8 @@
-"""Fetch a corpus, or say how to ask for it.
+"""Fetch a corpus, or print how to ask for it.
 
 `python -m data_prep.download vctk` fetches the VCTK 0.92 archive and prints its path as the last line of standard
-output; run again after an interruption, it continues. `python -m data_prep.download zerospeech2019` says where that
-corpus is to be had, because its licence must be accepted by whoever uses it.
+output; run again after an interruption, it continues. `python -m data_prep.download zerospeech2019` prints where to
+ask for that corpus, because its users must accept its licence themselves.
 """
 
 import os
@@ -81,9 +81,9 @@ def main(
         Path | None,
         typer.Option(help="vctk: folder for the archive, 11.7 GB; by default sqspeech in the user's cache."),
     ] = None,
-    corpus: Annotated[Path | None, typer.Option(help="zerospeech2019: folder that has it, or shall have it.")] = None,
+    corpus: Annotated[Path | None, typer.Option(help="zerospeech2019: folder that has it, or will have it.")] = None,
 ) -> None:
-    """Fetch a corpus, or say how to ask for it."""
+    """Fetch a corpus, or print how to ask for it."""
     if cache and name != "vctk":
         raise typer.BadParameter(f"{name} is not fetched, so nothing is cached", param_hint="--cache")
     if corpus and name != "zerospeech2019":

@@ -8,7 +8,7 @@
 - a folder of recordings, whose speakers begin their names (`p225_001.wav`) or are one;
 - a `.csv` or `.tsv` with the columns `path` and `speaker` (see `data_prep.csv_corpus`).
 
-It is said which of these the folder was taken for; `--layout` decides otherwise.
+The report names the layout that was recognised; `--layout` chooses another.
 """
 
 from pathlib import Path
@@ -40,7 +40,7 @@ def prepare(corpus: Path, data_dir: Path, shares: Shares, layout: Layout | None 
     inventory, corpus = Inventory(), corpus.absolute()
     if corpus.is_file() and corpus.suffix.lower() in (".csv", ".tsv"):
         if layout:
-            raise DataError(f"{corpus}: a table says who speaks, so that --layout {layout} has no use; leave it out")
+            raise DataError(f"{corpus}: a table names the speakers, so that --layout {layout} has no use; leave it out")
         collect(csv_corpus.recordings(corpus, inventory), shares, inventory)
     else:
         listing = _list(corpus, inventory)

@@ -2,7 +2,7 @@
 
 `python -m data_prep.pairs DATA PAIRS --per-speaker 2` writes lines of `utterance speaker target`, which
 `sqspeech convert --list` and `sqspeech evaluate --conversion` read: from each speaker to as many others, of either
-gender in turn where spk2gender tells, with the speaker's utterances in turn.
+gender in turn where spk2gender has it, with the speaker's utterances in turn.
 """
 
 from itertools import chain, cycle, islice, zip_longest

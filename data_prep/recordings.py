@@ -48,7 +48,7 @@ def spoken(text: str | None) -> str | None:
 def safe_speaker(name: str) -> str:
     """Return `name` with "_" for every character that a speaker's id cannot have, the hyphen among them.
 
-    The hyphen ends the speaker in an utterance id. As every character that is left sorts behind it, speakers sort as
+    The hyphen ends the speaker in an utterance id. As every character that is left sorts after it, speakers sort as
     their utterances do even when one's name begins with another's.
     """
     return re.sub(r"^\.|[^\w.]", "_", unicodedata.normalize("NFC", name))
@@ -62,7 +62,7 @@ def safe_label(label: str) -> str:
 def collect(recordings: Iterable[Recording], shares: Shares, inventory: Inventory) -> None:
     """Make the sets of `inventory` from what can be read of `recordings`, and note there what cannot.
 
-    Ids depend on all recordings, readable or not, so that a file that is mended renames no other.
+    Ids depend on all recordings, readable or not, so that a file that is repaired later renames no other.
     """
     named = _named(recordings, inventory)
     rec_ids = _rec_ids(named.values())
@@ -102,15 +102,15 @@ def _named(recordings: Iterable[Recording], inventory: Inventory) -> dict[tuple[
             inventory.skip(recording.name, spk_id, "stands twice", f"has the id of {first.name}")
     spk_ids = distinct(by_speaker, safe_speaker)
     named: dict[tuple[str, str], Recording] = {}
-    told_apart = [f"{spk_ids[name]} for {shown(name)}" for name in by_speaker if spk_ids[name] != safe_speaker(name)]
+    numbered = [f"{spk_ids[name]} for {shown(name)}" for name in by_speaker if spk_ids[name] != safe_speaker(name)]
     for speaker, by_label in by_speaker.items():
         for label, form in distinct(by_label, safe_label).items():
             utt_id = f"{spk_ids[speaker]}-{form}"
             named[spk_ids[speaker], utt_id] = by_label[label]
             if form != safe_label(label):
-                told_apart.append(f"{utt_id} for {by_label[label].name}")
-    if told_apart:
-        inventory.remarks.append(f"names alike that a number tells apart: {len(told_apart)}, such as {told_apart[0]}")
+                numbered.append(f"{utt_id} for {by_label[label].name}")
+    if numbered:
+        inventory.remarks.append(f"equal names, distinguished by a number: {len(numbered)}, such as {numbered[0]}")
     return named
 
 

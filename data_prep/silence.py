@@ -51,7 +51,7 @@ def find_speech(path: Path) -> Span:
     _, (first, last) = librosa.effects.trim(librosa.effects.preemphasis(samples), top_db=TOP_DB)
     start = max(0.0, first / rate - MARGIN)
     end = min(len(samples) / rate, last / rate + MARGIN)
-    # Rounded inwards: an end behind the recording's is an error to Kaldi.
+    # Rounded inwards: an end after the recording's is an error to Kaldi.
     return Span(start=math.ceil(start * 1e4) / 1e4, end=math.floor(end * 1e4) / 1e4)
 
 

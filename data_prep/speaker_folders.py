@@ -55,12 +55,12 @@ def flat(listing: Listing, paths: Iterable[Path], inventory: Inventory) -> Itera
     """Yield recordings of speakers who begin the names of their files or, where that is not so, of a single one."""
     beside, texts, paths = _texts_beside(listing), Texts(), list(paths)
     prefixes = Counter(found[1] if (found := PREFIX.match(path.stem)) else "" for path in paths)
-    told_apart = len(prefixes) > 1 and "" not in prefixes and min(prefixes.values()) > 1
-    if not told_apart:
+    prefixed = len(prefixes) > 1 and "" not in prefixes and min(prefixes.values()) > 1
+    if not prefixed:
         remedy = "list path and speaker in a .csv where there are several"
         inventory.remarks.append(f"one speaker, {shown(listing.path.name)}, as the folder is called; {remedy}")
     for path in paths:
-        found = PREFIX.match(path.stem) if told_apart else None
+        found = PREFIX.match(path.stem) if prefixed else None
         label = str(path.relative_to(listing.path).with_suffix(""))
         yield Recording(
             name=shown(path.relative_to(listing.path)),

@@ -3,6 +3,10 @@
 While NAME is on its way, `NAME.part` holds what has come and `NAME.part.etag` of which version of the file that is.
 Afterwards `NAME.sha256` holds the digest, size and modification time of what was verified, so that the next run need
 not hash it again. `NAME.lock` keeps two runs apart.
+
+The transfer is our own because pooch 1.9 removes what has come when a connection breaks, asks for no range, and curl
+(`--continue-at -`, 7.88) sends no `If-Range`, so that it joins parts of two versions of a file, and with `--retry`
+begins again from the first byte.
 """
 
 import hashlib

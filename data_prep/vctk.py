@@ -136,9 +136,9 @@ def _remark_on_texts(
     unspoken = sorted(texts.keys() - set(recordings))
     if unspoken:
         inventory.remarks.append(f"texts without a recording: {_by_speaker(unspoken)}")
-    untold = [utterance.utt_id for utterance in utterances if utterance.text is None]
-    if untold:
-        inventory.remarks.append(f"utterances without a text: {_by_speaker(untold)}")
+    without_text = [utterance.utt_id for utterance in utterances if utterance.text is None]
+    if without_text:
+        inventory.remarks.append(f"utterances without a text: {_by_speaker(without_text)}")
 
 
 def _genders(corpus: Corpus, utterances: Collection[Utterance], inventory: Inventory) -> dict[str, str]:

@@ -9,7 +9,7 @@ def read_genders(path: Path) -> dict[str, str]:
     """Return "m" or "f" by speaker id, from the `ID AGE GENDER ...` rows of either release.
 
     The ids of release 0.80 are bare numbers, "225" for p225. Accent, region and comment are free text, with spaces
-    or missing, and are not read; a row whose third field is not M or F, such as the heading, is passed over.
+    or missing, and are not read; a row whose third field is not M or F, such as the heading, is skipped.
     """
     genders: dict[str, str] = {}
     for line in read_text(path).splitlines():

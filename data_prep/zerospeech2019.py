@@ -23,7 +23,7 @@ from data_prep.command import run
 from data_prep.held_out import Shares, assign
 from data_prep.inventory import Inventory
 from data_prep.recordings import NOBODY
-from data_prep.zerospeech_lists import OUT_PATHS, Lists, Row, read_lists, read_vads
+from data_prep.zerospeech_lists import OUT_PATHS, ListEntry, Lists, read_lists, read_vads
 from sqspeech import audio
 from sqspeech.data.data_dir import DataDir, Utterance
 from sqspeech.errors import DataError
@@ -38,7 +38,7 @@ SETS = ("train", "dev", "test", "mse", "conversion", "synthesis_V001", "synthesi
 # Of each of the 24 test speakers of English: in all about as many as the published list has, 193.
 LONGEST = 8
 SAMPLE_RATE = 16000
-# Seconds that a listed end may lie behind the real one.
+# Seconds that a listed end may lie after the real one.
 ROUNDING = 0.01
 
 
@@ -113,7 +113,7 @@ def _lists_on_disk(root: Path, inventory: Inventory) -> Lists:
 
 def _on_disk(
     root: Path, folders: Iterable[str], spans: Mapping[str, tuple[float, float]], inventory: Inventory
-) -> Iterator[Row]:
+) -> Iterator[ListEntry]:
     first: dict[str, str] = {}
     for recording in _recordings(root, folders):
         stem = recording.rpartition("/")[2]
@@ -124,7 +124,7 @@ def _on_disk(
             inventory.skip(recording, found[1], "stands twice", f"has the name of {first[stem]}")
         else:
             start, end = spans.get(stem, (0.0, None))
-            yield Row(recording=recording, utt_id=stem, spk_id=found[1], start=start, end=end)
+            yield ListEntry(recording=recording, utt_id=stem, spk_id=found[1], start=start, end=end)
 
 
 def _recordings(root: Path, folders: Iterable[str]) -> Iterator[str]:
@@ -133,13 +133,13 @@ def _recordings(root: Path, folders: Iterable[str]) -> Iterator[str]:
             yield f"{folder}/{path.stem}"
 
 
-def _remark_unlisted(root: Path, rows: Iterable[Row], inventory: Inventory) -> None:
+def _remark_unlisted(root: Path, rows: Iterable[ListEntry], inventory: Inventory) -> None:
     unlisted = sorted(set(_recordings(root, (*TRAIN, *TEST, *MSE))) - {row.recording for row in rows})
     if unlisted:
         inventory.remarks.append(f"on disk but not listed: {len(unlisted)}, such as {shown(unlisted[0])}")
 
 
-def _apart(mse: Iterable[Row], train: Iterable[Row], inventory: Inventory) -> tuple[Row, ...]:
+def _apart(mse: Iterable[ListEntry], train: Iterable[ListEntry], inventory: Inventory) -> tuple[ListEntry, ...]:
     """Return what of `mse` is not trained on, going by the recordings' names."""
     trained = {row.rec_id for row in train}
     kept = []
@@ -151,8 +151,8 @@ def _apart(mse: Iterable[Row], train: Iterable[Row], inventory: Inventory) -> tu
     return tuple(kept)
 
 
-def _usable(root: Path, rows: tuple[Row, ...], inventory: Inventory) -> dict[Row, Utterance]:
-    usable: dict[Row, Utterance] = {}
+def _usable(root: Path, rows: tuple[ListEntry, ...], inventory: Inventory) -> dict[ListEntry, Utterance]:
+    usable: dict[ListEntry, Utterance] = {}
     unusual: list[str] = []
     for row in track(rows, "Reading headers", len(rows)):
         path = root / f"{row.recording}.wav"
@@ -177,7 +177,7 @@ def _usable(root: Path, rows: tuple[Row, ...], inventory: Inventory) -> dict[Row
     return usable
 
 
-def _utterance(row: Row, path: Path, end: float) -> Utterance:
+def _utterance(row: ListEntry, path: Path, end: float) -> Utterance:
     if row.end is None:
         return Utterance(utt_id=row.utt_id, spk_id=row.spk_id, path=path)
     return Utterance(utt_id=row.utt_id, spk_id=row.spk_id, path=path, rec_id=row.rec_id, start=row.start, end=end)

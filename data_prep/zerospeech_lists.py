@@ -30,7 +30,7 @@ OUT_PATHS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class ListEntry:
     """An utterance: a recording, or its part from `start` to `end` seconds.
 
     `recording` is its path below the language's folder, without extension.
@@ -52,9 +52,9 @@ class Row:
 class Lists:
     """Contents of each set; `synthesis` has the ids of the test utterances to be converted into each voice."""
 
-    train: tuple[Row, ...]
-    test: tuple[Row, ...]
-    mse: tuple[Row, ...] = ()
+    train: tuple[ListEntry, ...]
+    test: tuple[ListEntry, ...]
+    mse: tuple[ListEntry, ...] = ()
     synthesis: dict[str, frozenset[str]] = field(default_factory=dict)
 
 
@@ -166,8 +166,8 @@ def _json_entries(path: Path) -> Iterator[tuple[str, list[str]]]:
         yield f"{path}: entry {number}", [str(cell) for cell in (entry if isinstance(entry, list) else [entry])]
 
 
-def _utterances(path: Path, language: str, name: str) -> tuple[Row, ...]:
-    rows: dict[str, Row] = {}
+def _utterances(path: Path, language: str, name: str) -> tuple[ListEntry, ...]:
+    rows: dict[str, ListEntry] = {}
     recordings: dict[str, str] = {}
     for place, cells in _entries(path, name):
         row = _mse_row(place, cells, language) if name == "mse_evaluation" else _row(place, cells, language, name)
@@ -181,21 +181,21 @@ def _utterances(path: Path, language: str, name: str) -> tuple[Row, ...]:
     return tuple(rows.values())
 
 
-def _row(place: str, cells: list[str], language: str, name: str) -> Row:
+def _row(place: str, cells: list[str], language: str, name: str) -> ListEntry:
     offset, duration = _number(cells[1]), _number(cells[2])
     if not (0 <= offset < math.inf and 0 < duration < math.inf):
         raise DataError(f"{place}: offset {cells[1]} and duration {cells[2]} are no times in seconds")
     recording = _recording(place, cells[0], language)
     spk_id, utt_id = _ids(place, cells[3], name)
     # To the microsecond, so that 0.1 + 0.2 is written as 0.3.
-    return Row(recording=recording, utt_id=utt_id, spk_id=spk_id, start=offset, end=round(offset + duration, 6))
+    return ListEntry(recording=recording, utt_id=utt_id, spk_id=spk_id, start=offset, end=round(offset + duration, 6))
 
 
-def _mse_row(place: str, cells: list[str], language: str) -> Row:
+def _mse_row(place: str, cells: list[str], language: str) -> ListEntry:
     spk_id, utt_id = _ids(place, cells[0], "mse_evaluation")
     if spk_id != cells[1]:
         raise DataError(f"{place}: {cells[0]} is named after another speaker than {cells[1]}")
-    return Row(recording=_recording(place, cells[0], language), utt_id=utt_id, spk_id=spk_id)
+    return ListEntry(recording=_recording(place, cells[0], language), utt_id=utt_id, spk_id=spk_id)
 
 
 def _ids(place: str, path: str, name: str) -> tuple[str, str]:
@@ -220,14 +220,16 @@ def _number(cell: str) -> float:
         return math.nan
 
 
-def _check_speakers(path: Path, train: Iterable[Row]) -> None:
+def _check_speakers(path: Path, train: Iterable[ListEntry]) -> None:
     listed = {cells[0] for _, cells in _entries(path, "speakers")}
     missing = sorted({row.spk_id for row in train} - listed)
     if missing:
         raise DataError(f"{path}: {missing[0]} is in the training list but not here ({len(missing)} such speakers)")
 
 
-def _targets(path: Path, language: str, train: Iterable[Row], test: Iterable[Row]) -> dict[str, frozenset[str]]:
+def _targets(
+    path: Path, language: str, train: Iterable[ListEntry], test: Iterable[ListEntry]
+) -> dict[str, frozenset[str]]:
     speakers = {row.spk_id for row in train}
     cut_from: dict[str, set[str]] = {}
     for row in test:

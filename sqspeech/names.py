@@ -66,7 +66,7 @@ def let_print_any_name() -> None:
 
 
 def is_hidden(name: str) -> bool:
-    """Return whether a file or folder is passed over in a folder: hidden ones, and what macOS adds to archives."""
+    """Return whether a file or folder is skipped in a folder: hidden ones, and what macOS adds to archives."""
     return name.startswith(".") or name == "__MACOSX"
 
 

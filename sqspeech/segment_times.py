@@ -4,7 +4,7 @@ import math
 
 from sqspeech.errors import DataError
 
-# Seconds by which a segment may end behind its recording, as Kaldi's extract-segments has it.
+# Seconds by which a segment may end after its recording, as Kaldi's extract-segments has it.
 TOLERANCE = 0.5
 
 
@@ -35,26 +35,24 @@ def span(where: object, n_samples: int, sample_rate: int, start: float, end: flo
     where
         The recording, for messages.
     n_samples, sample_rate
-        How long it is, and in Hz.
+        Its length, and its rate in Hz.
     start, end
         `end` None is its end.
 
     Raises
     ------
     DataError
-        The times are impossible, or end more than `TOLERANCE` behind the recording, or no sample lies between them.
+        The times are impossible, or end more than `TOLERANCE` after the recording, or no sample lies between them.
     """
     if fault := time_fault(start, end):
-        raise DataError(f"{where}: a segment from {start} s to {end} s, {fault}; mend the times, or leave it out")
+        raise DataError(f"{where}: a segment from {start} s to {end} s, {fault}; correct the times, or leave it out")
     seconds = n_samples / sample_rate
     first, last = round(start * sample_rate), n_samples if end is None else round(end * sample_rate)
     if first >= n_samples or last <= first:
         raise DataError(f"{where}: nothing between {start} s and {end} s; it lasts {seconds} s")
     if last > n_samples + TOLERANCE * sample_rate:
-        raise DataError(
-            f"{where}: a segment from {start} s to {end} s, but it lasts {seconds:.3f} s; mend the times, or leave it "
-            "out"
-        )
+        fault = f"a segment from {start} s to {end} s, but it lasts {seconds:.3f} s"
+        raise DataError(f"{where}: {fault}; correct the times, or leave it out")
     return first, min(last, n_samples)
 
 

@@ -213,7 +213,7 @@ TABLE_FAULTS = {
     "segment a little over the end": (
         segments("f1-a rec 0.1 0.5\nf1-b rec 0.3 0.9\n"),
         WARNING,
-        "segments that end a little behind their recording",
+        "segments that end a little after their recording",
         "f1-b",
         {"f1-a", "f1-b"},
     ),

@@ -60,7 +60,7 @@ def validate(
 ) -> None:
     """Say everything that is wrong with a data directory and its audio, or with a dump."""
     from sqspeech.data_checks.fix import check_free, write_clean
-    from sqspeech.data_checks.summary import mended, summary, write_tsv
+    from sqspeech.data_checks.summary import summary, treatments, write_tsv
     from sqspeech.data_checks.validate import validate as examine
 
     if fix:
@@ -72,7 +72,7 @@ def validate(
             write_tsv(report, found.findings)
         if fix:
             left = write_clean(found, fix)
-            print(f"{fix}: the cleaned copy", *mended(found.findings), sep="\n")
+            print(f"{fix}: the cleaned copy", *treatments(found.findings), sep="\n")
             if left:
                 print(f"not copied: {', '.join(left)}")
             found = examine(fix, workers=workers)

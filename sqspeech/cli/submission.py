@@ -116,7 +116,7 @@ def _finish(submission: Path, parts: "Collection[Part]", *, archive: bool) -> No
         raise SqspeechError(
             f"{submission}: violations of the challenge's rules: {count} (named above), so no archive was written"
             f"{f' ({former} is of an earlier tree)' if former.exists() else ''}; "
-            "mend them, then run `sqspeech submit-check --archive`"
+            "correct them, then run `sqspeech submit-check --archive`"
         )
     for note in notes(submission):
         print(f"note: {note}")

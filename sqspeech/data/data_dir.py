@@ -25,7 +25,7 @@ class Utterance:
     """One utterance: a recording, or the part of one from `start` to `end` seconds (`end` None: its end).
 
     `rec_id` names the recording that a Kaldi `segments` file cuts the utterance from; without segments the
-    utterance is the whole recording. Times and names may be impossible: whoever reads it is told.
+    utterance is the whole recording. Times and names may be impossible; reading it raises DataError.
     """
 
     utt_id: str
@@ -177,10 +177,12 @@ def exists(path: Path | str) -> bool:
 
 def utterances_of(tables: DirectoryTables) -> Iterator[Utterance]:
     """Yield the utterances that utt2spk, segments and wav.scp agree on, whatever their times and names."""
-    segmented, locations, text = tables.source is tables.segments, tables.wav_scp.rows, tables.text.utf8_rows
+    source_table = tables.source
+    segmented, sources = source_table is tables.segments, source_table.rows
+    locations, text = tables.wav_scp.rows, tables.text.utf8_rows
     paths: dict[str, Path] = {}
     for utt_id, spk_id in tables.utt2spk.rows.items():
-        source = tables.source.rows.get(utt_id)
+        source = sources.get(utt_id)
         if source is None:
             continue
         rec_id, start, end = parse_segment(source) if segmented else (utt_id, 0.0, None)

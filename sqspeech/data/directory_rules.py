@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from sqspeech.data.findings import Finding, Mending, error
+from sqspeech.data.findings import Finding, Treatment, error
 from sqspeech.data.tables import Table, scan_table
 from sqspeech.segment_times import parse_segment
 
@@ -45,7 +45,7 @@ class DirectoryTables:
     @property
     def source(self) -> Table:
         """The table from which utterances are cut: segments, or wav.scp when there are none."""
-        return self.segments if self.segments.keys else self.wav_scp
+        return self.segments if self.segments.rows or self.segments.unusable else self.wav_scp
 
 
 def check_structure(tables: DirectoryTables) -> Iterator[Finding]:
@@ -65,7 +65,7 @@ def check_speaker_order(speakers: Sequence[tuple[str, str]]) -> Iterator[Finding
     for utt_id, spk_id in without or [after for _, after in misplaced]:
         detail = f"of {spk_id} sorts unlike its speaker: {other[0]} of {other[1]} is after {one[0]} of {one[1]}"
         kind = "utterances that sort unlike their speakers"
-        yield error(kind, utt_id, detail, fix, Mending.MENDED, stops=True)
+        yield error(kind, utt_id, detail, fix, Treatment.CORRECTED, stops=True)
 
 
 def spk2utt_of(utt2spk: Mapping[str, str]) -> dict[str, list[str]]:
@@ -122,7 +122,7 @@ def _spk2utt(tables: DirectoryTables) -> Iterator[Finding]:
         if there != wanted:
             detail = f"disagrees with utt2spk: {len(there)} utterances, but {len(wanted)} in utt2spk"
             kind = "spk2utt that disagrees with utt2spk"
-            yield error(kind, spk_id, detail, REMAKE, Mending.MENDED, file=tables.spk2utt.path, stops=True)
+            yield error(kind, spk_id, detail, REMAKE, Treatment.CORRECTED, file=tables.spk2utt.path, stops=True)
 
 
 # To check something else that no reader can do without, add a function here.

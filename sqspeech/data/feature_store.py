@@ -57,7 +57,7 @@ class FeatureStore:
         Raises
         ------
         DataError
-            An ark has no whole matrix of `config.n_mels` columns where feats.scp says so.
+            An ark has no whole matrix of `config.n_mels` columns at its place by feats.scp.
         """
         lengths, arks = [], dict[Path, BinaryIO]()
         with ExitStack() as stack:

@@ -17,11 +17,11 @@ class Severity(StrEnum):
     NOTE = "note"
 
 
-class Mending(StrEnum):
+class Treatment(StrEnum):
     """Treatment of a finding in a cleaned copy."""
 
     LEFT_OUT = "left out"
-    MENDED = "mended"
+    CORRECTED = "corrected"
     KEPT = "kept"
 
 
@@ -41,7 +41,7 @@ class Finding:
         The fault in figures or words, a sentence without its subject (`where`) unless it is about a line.
     fix
         The remedy.
-    mending
+    treatment
         Treatment in a cleaned copy.
     file, line
         The table and the number of its line, counted from 1; None and 0 where the fault is in none.
@@ -54,7 +54,7 @@ class Finding:
     where: str
     detail: str
     fix: str
-    mending: Mending
+    treatment: Treatment
     file: Path | None = None
     line: int = 0
     stops: bool = False
@@ -79,7 +79,7 @@ def error(
     where: str,
     detail: str,
     fix: str,
-    mending: Mending = Mending.LEFT_OUT,
+    treatment: Treatment = Treatment.LEFT_OUT,
     *,
     file: Path | None = None,
     line: int = 0,
@@ -92,23 +92,25 @@ def error(
         where=where,
         detail=detail,
         fix=fix,
-        mending=mending,
+        treatment=treatment,
         file=file,
         line=line,
         stops=stops,
     )
 
 
-def warning(kind: str, where: str, detail: str, fix: str, mending: Mending = Mending.KEPT, *, line: int = 0) -> Finding:
+def warning(
+    kind: str, where: str, detail: str, fix: str, treatment: Treatment = Treatment.KEPT, *, line: int = 0
+) -> Finding:
     """Return a finding that leaves everything usable."""
     return Finding(
-        severity=Severity.WARNING, kind=kind, where=where, detail=detail, fix=fix, mending=mending, line=line
+        severity=Severity.WARNING, kind=kind, where=where, detail=detail, fix=fix, treatment=treatment, line=line
     )
 
 
 def note(kind: str, where: str, detail: str, fix: str) -> Finding:
     """Return a finding that is no fault."""
-    return Finding(severity=Severity.NOTE, kind=kind, where=where, detail=detail, fix=fix, mending=Mending.KEPT)
+    return Finding(severity=Severity.NOTE, kind=kind, where=where, detail=detail, fix=fix, treatment=Treatment.KEPT)
 
 
 def refuse(findings: Iterable[Finding]) -> None:

@@ -68,15 +68,15 @@ class Listing:
 
 
 def list_folder(path: Path) -> Listing:
-    """Return what is in a folder: links are followed once, and hidden files and `__MACOSX` passed over."""
+    """Return what is in a folder: links are followed once, and hidden files and `__MACOSX` skipped."""
     left_out: list[LeftOut] = []
     files = sorted(_files(path, left_out))
-    heard = [file for file in files if file.suffix.lower() in audio.SUFFIXES]
-    found = [file for file in heard if is_utf8(str(file))]
+    audio_files = [file for file in files if file.suffix.lower() in audio.SUFFIXES]
+    found = [file for file in audio_files if is_utf8(str(file))]
     twins = other_formats(found)
     left_out += [
         LeftOut(path=file, reason="a name that is not UTF-8", detail="rename it, for instance with convmv")
-        for file in heard
+        for file in audio_files
         if not is_utf8(str(file))
     ]
     left_out += [

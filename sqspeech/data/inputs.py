@@ -38,7 +38,7 @@ def read_inputs(paths: Sequence[Path], failures: Failures | None = None) -> list
         for utterance in (each for match in _matches(path) for each in _read_input(match, failures)):
             other = found.setdefault(utterance.utt_id, utterance)
             if other.path != utterance.path and other_formats([other.path, utterance.path]):
-                _say_twin(failures, utterance.path, other.path)
+                _add_twin(failures, utterance.path, other.path)
             elif other != utterance:
                 raise DataError(
                     f"{other.path} and {utterance.path} are both named {utterance.utt_id}; rename one, or give the "
@@ -73,10 +73,10 @@ def _recordings(listing: Listing, failures: Failures) -> Iterator[Utterance]:
     for left in listing.left_out:
         failures.add(str(left.path), "; ".join(filter(None, (left.reason, left.detail))))
     for twin, used in listing.twins.items():
-        _say_twin(failures, twin, used)
+        _add_twin(failures, twin, used)
     listing.check()
     if others := listing.others():
-        print(f"{shown(listing.path)}: passed over, as they are no audio: {others}", file=sys.stderr)
+        print(f"{shown(listing.path)}: skipped, as they are no audio: {others}", file=sys.stderr)
     stems = {str(file.relative_to(listing.path).with_suffix("")): file for file in listing.recordings}
     forms = distinct(stems, _spaceless)
     for stem, file in stems.items():
@@ -85,7 +85,7 @@ def _recordings(listing: Listing, failures: Failures) -> Iterator[Utterance]:
         yield _recording(file, forms[stem])
 
 
-def _say_twin(failures: Failures, twin: Path, used: Path) -> None:
+def _add_twin(failures: Failures, twin: Path, used: Path) -> None:
     failures.add(str(twin), f"the same recording in another format, {used.name}, is used")
 
 

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from sqspeech.atomic import write_text
-from sqspeech.data.findings import Finding, Mending, error, refuse, warning
+from sqspeech.data.findings import Finding, Treatment, error, refuse, warning
 from sqspeech.names import is_utf8
 
 # Of these, a line that cannot be used makes its utterance unusable.
@@ -137,7 +137,7 @@ class _Scan:
                 previous = parts[0] if parts else previous
                 continue
             key, value = parts[0], parts[1].rstrip() if n_parts == 2 else " ".join(parts[1:])
-            if key in rows or key in self.malformed or key in self.conflicting:
+            if key in rows or (self.findings and (key in self.malformed or key in self.conflicting)):
                 self._add_repeated(number, key, value)
             else:
                 rows[key] = value
@@ -153,8 +153,8 @@ class _Scan:
         expected = "a value" if self.fields is None else f"{self.fields} more field(s)"
         kind = "a wrong number of fields" if len(parts) > 1 else "an id without a value" if parts else "blank lines"
         detail = f"expected a key and {expected}, found {line[:80]!r}"
-        mending = _mending(name) if key else Mending.MENDED
-        self._add(number, f"{name} with {kind}", key, detail, "mend or remove the line", mending)
+        treatment = _treatment(name) if key else Treatment.CORRECTED
+        self._add(number, f"{name} with {kind}", key, detail, "correct or remove the line", treatment)
         if key:
             self.malformed.add(key)
 
@@ -164,19 +164,19 @@ class _Scan:
             self.conflicting.add(key)
             self.rows.pop(key, None)
             kind, detail = f"{name} with conflicting lines of one id", f"key {key} is repeated and differs from"
-            self._add(number, kind, key, f"{detail} line {first}", "keep the line that is right", _mending(name))
+            self._add(number, kind, key, f"{detail} line {first}", "keep the line that is right", _treatment(name))
         else:
             self.rows.setdefault(key, value)
             detail = f"key {key} is repeated, see line {first}"
-            self._add(number, f"{name} with repeated ids", key, detail, "keep one of its lines", Mending.MENDED)
+            self._add(number, f"{name} with repeated ids", key, detail, "keep one of its lines", Treatment.CORRECTED)
 
     def _add_unsorted(self, number: int, key: str, previous: str) -> None:
         detail, fix = f"key {key} is out of order, after {previous}", "sort the file with LC_ALL=C sort"
-        self._add(number, f"{self.path.name} not sorted", key, detail, fix, Mending.MENDED)
+        self._add(number, f"{self.path.name} not sorted", key, detail, fix, Treatment.CORRECTED)
 
-    def _add(self, number: int, kind: str, key: str, detail: str, fix: str, mending: Mending) -> None:
+    def _add(self, number: int, kind: str, key: str, detail: str, fix: str, treatment: Treatment) -> None:
         where = key or f"{self.path.name}:{number}"
-        self.findings.append(error(kind, where, detail, fix, mending, file=self.path, line=number, stops=True))
+        self.findings.append(error(kind, where, detail, fix, treatment, file=self.path, line=number, stops=True))
 
     @cached_property
     def _first_lines(self) -> dict[str, int]:
@@ -200,12 +200,16 @@ def _check_text(path: Path, text: str) -> Iterator[Finding]:
     name = path.name
     if text.startswith("\ufeff"):
         detail = "Kaldi takes it for a part of the first id"
-        yield error(f"{name} with a byte order mark", name, detail, CONVERT, Mending.MENDED)
+        yield error(f"{name} with a byte order mark", name, detail, CONVERT, Treatment.CORRECTED)
     if "\r" in text:
         detail = f"{text.count('\r')} of them, which Kaldi takes for a part of the last field"
-        yield error(f"{name} with carriage returns", name, detail, "remove them: sed -i 's/\\r$//'", Mending.MENDED)
+        yield error(
+            f"{name} with carriage returns", name, detail, "remove them: sed -i 's/\\r$//'", Treatment.CORRECTED
+        )
     if text and not text.endswith(("\n", "\r")):
-        yield warning(f"{name} without a last newline", name, "the last line has no end", "add one", Mending.MENDED)
+        yield warning(
+            f"{name} without a last newline", name, "the last line has no end", "add one", Treatment.CORRECTED
+        )
 
 
 def _check_characters(path: Path, lines: list[str]) -> Iterator[Finding]:
@@ -213,11 +217,11 @@ def _check_characters(path: Path, lines: list[str]) -> Iterator[Finding]:
         where = line.split(None, 1)[0] if line.strip() else f"{path.name}:{number}"
         if not is_utf8(line):
             kind, detail = f"{path.name} with lines that are not UTF-8", f"found {line[:80]!r}"
-            yield error(kind, where, detail, CONVERT, _mending(path.name), file=path, line=number)
+            yield error(kind, where, detail, CONVERT, _treatment(path.name), file=path, line=number)
         elif "\t" in line:
             kind, fix = f"{path.name} with tabs", "separate fields by one space"
-            yield warning(kind, where, "tabs between fields", fix, Mending.MENDED, line=number)
+            yield warning(kind, where, "tabs between fields", fix, Treatment.CORRECTED, line=number)
 
 
-def _mending(name: str) -> Mending:
-    return Mending.LEFT_OUT if name in ESSENTIAL else Mending.MENDED
+def _treatment(name: str) -> Treatment:
+    return Treatment.LEFT_OUT if name in ESSENTIAL else Treatment.CORRECTED

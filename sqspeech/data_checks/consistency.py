@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 from sqspeech.data.data_dir import GENDERS, Utterance, utterances_of
 from sqspeech.data.directory_rules import REMAKE, DirectoryTables, check_speaker_order, check_structure
-from sqspeech.data.findings import Finding, Mending, error, note, warning
+from sqspeech.data.findings import Finding, Treatment, error, note, warning
 from sqspeech.names import file_name, is_utf8
 from sqspeech.segment_times import parse_segment, time_fault
 
@@ -20,7 +20,7 @@ def check_tables(tables: DirectoryTables) -> Iterator[Finding]:
 
 
 def usable_utterances(tables: DirectoryTables) -> list[Utterance]:
-    """Return the utterances on which the tables agree and that can be read, as far as the tables tell."""
+    """Return the utterances on which the tables agree and that can be read, as far as the tables show."""
     return [
         utterance
         for utterance in utterances_of(tables)
@@ -36,7 +36,7 @@ def _no_utterances(tables: DirectoryTables) -> Iterator[Finding]:
 
 def _no_spk2utt(tables: DirectoryTables) -> Iterator[Finding]:
     if not tables.spk2utt.present:
-        yield warning("missing spk2utt", "spk2utt", "Kaldi needs it", REMAKE, Mending.MENDED)
+        yield warning("missing spk2utt", "spk2utt", "Kaldi needs it", REMAKE, Treatment.CORRECTED)
 
 
 def _segment_times(tables: DirectoryTables) -> Iterator[Finding]:
@@ -44,7 +44,7 @@ def _segment_times(tables: DirectoryTables) -> Iterator[Finding]:
         _, start, end = parse_segment(value)
         if fault := time_fault(start, end):
             detail = f"has {fault}: {value.partition(' ')[2]}"
-            yield error("segments with impossible times", utt_id, detail, "mend the times")
+            yield error("segments with impossible times", utt_id, detail, "correct the times")
 
 
 def _unused_recordings(tables: DirectoryTables) -> Iterator[Finding]:
@@ -52,7 +52,7 @@ def _unused_recordings(tables: DirectoryTables) -> Iterator[Finding]:
         used = {value.split()[0] for value in tables.segments.rows.values()}
         for rec_id in sorted(tables.wav_scp.rows.keys() - used):
             fix = "remove it from wav.scp, or cut it"
-            yield warning("recordings without a segment", rec_id, "nothing is cut from it", fix, Mending.MENDED)
+            yield warning("recordings without a segment", rec_id, "nothing is cut from it", fix, Treatment.CORRECTED)
 
 
 def _unsafe_names(tables: DirectoryTables) -> Iterator[Finding]:
@@ -64,7 +64,7 @@ def _unsafe_names(tables: DirectoryTables) -> Iterator[Finding]:
 
 def _texts(tables: DirectoryTables) -> Iterator[Finding]:
     for utt_id in sorted(tables.text.rows.keys() - tables.utt2spk.keys):
-        yield warning("texts of unknown utterances", utt_id, "not in utt2spk", "remove the text", Mending.MENDED)
+        yield warning("texts of unknown utterances", utt_id, "not in utt2spk", "remove the text", Treatment.CORRECTED)
     if tables.text.present:
         for utt_id in sorted(tables.utt2spk.rows.keys() - tables.text.keys):
             yield note("utterances without a text", utt_id, "not in text", "add it where the text is needed")
@@ -74,9 +74,11 @@ def _genders(tables: DirectoryTables) -> Iterator[Finding]:
     speakers = set(tables.utt2spk.rows.values())
     for spk_id, sex in tables.spk2gender.rows.items():
         if sex not in GENDERS:
-            yield error("spk2gender that is not m or f", spk_id, f"is {sex!r}", "write m or f", Mending.MENDED)
+            yield error("spk2gender that is not m or f", spk_id, f"is {sex!r}", "write m or f", Treatment.CORRECTED)
         if spk_id not in speakers:
-            yield warning("genders of unknown speakers", spk_id, "not in utt2spk", "remove the line", Mending.MENDED)
+            yield warning(
+                "genders of unknown speakers", spk_id, "not in utt2spk", "remove the line", Treatment.CORRECTED
+            )
     if tables.spk2gender.present:
         for spk_id in sorted(speakers - tables.spk2gender.keys):
             yield note("speakers without a gender", spk_id, "not in spk2gender", "add it where it is known")

@@ -8,7 +8,7 @@ from sqspeech.data.data_dir import Utterance
 from sqspeech.data.feature_extraction import NOTES_NAME, SKIPPED_NAME, VERSIONS_NAME
 from sqspeech.data.feature_locations import AGAIN, scan_locations
 from sqspeech.data.feature_store import STATE_NAME, band_fault, read_state
-from sqspeech.data.findings import Finding, Mending, error, note, warning
+from sqspeech.data.findings import Finding, Treatment, error, note, warning
 from sqspeech.data.tables import Table, scan_table
 from sqspeech.data_checks.matrices import Matrix, UtteranceFeatures
 from sqspeech.data_checks.sounds import repeated, resampled_length
@@ -82,7 +82,7 @@ def read_frames(path: Path) -> tuple[Table, list[Finding]]:
     if frames.present:
         return frames, frames.findings
     fix = "count the frames again"
-    return frames, [warning("missing utt2num_frames", frames.name, "Kaldi needs it", fix, Mending.MENDED)]
+    return frames, [warning("missing utt2num_frames", frames.name, "Kaldi needs it", fix, Treatment.CORRECTED)]
 
 
 def check_versions(path: Path, utterances: Sequence[Utterance]) -> Iterator[Finding]:
@@ -98,13 +98,13 @@ def check_versions(path: Path, utterances: Sequence[Utterance]) -> Iterator[Find
 
 
 def read_remarks(path: Path) -> Iterator[Finding]:
-    """Yield what feature extraction noted of utterances that it skipped or mended."""
-    kinds = {SKIPPED_NAME: "utterances that features skipped", NOTES_NAME: "utterances that features mended"}
+    """Yield what feature extraction noted of utterances that it skipped or corrected."""
+    kinds = {SKIPPED_NAME: "utterances that features skipped", NOTES_NAME: "utterances that features corrected"}
     for name, kind in kinds.items():
         table = scan_table(path / name, optional=True)
         yield from table.findings
         for utt_id, reason in table.utf8_rows.items():
-            yield note(kind, utt_id, reason, "mend the audio where it matters")
+            yield note(kind, utt_id, reason, "correct the audio where it matters")
 
 
 def _id(matrix: Matrix) -> str:
@@ -134,13 +134,13 @@ def _frames(features: Features) -> Iterator[Finding]:
     ids = {_id(matrix) for matrix in features.matrices}
     for utt_id in sorted(features.frames.rows.keys() - ids):
         fix = "remove it from utt2num_frames"
-        yield warning("utt2num_frames of what has no features", utt_id, "no features", fix, Mending.MENDED)
+        yield warning("utt2num_frames of what has no features", utt_id, "no features", fix, Treatment.CORRECTED)
     for matrix in features.matrices:
         stated = features.frames.rows.get(_id(matrix), "none")
         if stated != str(matrix.n_frames):
             detail = f"{stated} stated, {matrix.n_frames} there"
             kind, fix = "utt2num_frames that disagrees with the features", "count the frames again"
-            yield error(kind, _id(matrix), detail, fix, Mending.MENDED)
+            yield error(kind, _id(matrix), detail, fix, Treatment.CORRECTED)
 
 
 def _duration(features: Features) -> Iterator[Finding]:
@@ -158,7 +158,7 @@ def _duplicates(features: Features) -> Iterator[Finding]:
     digests = ((_id(matrix), matrix.digest) for matrix in features.matrices if matrix.low < matrix.high)
     for utt_id, other in repeated(digests):
         fix = "keep the one whose id is right"
-        yield warning("the same features as another utterance", utt_id, f"those of {other}", fix, Mending.LEFT_OUT)
+        yield warning("the same features as another utterance", utt_id, f"those of {other}", fix, Treatment.LEFT_OUT)
 
 
 # To check something else, add a function here.

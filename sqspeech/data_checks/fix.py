@@ -54,7 +54,7 @@ def write_clean(report: Report, out: Path) -> list[str]:
     """
     check_free(out)
     if not report.utterances:
-        raise DataError(f"{report.path}: nothing usable is left, so that no copy was written; mend the errors first")
+        raise DataError(f"{report.path}: nothing usable is left, so that no copy was written; correct the errors first")
     if is_dump(report.path):
         read_state(report.path)
     names = _names(report)

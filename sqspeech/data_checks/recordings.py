@@ -30,7 +30,7 @@ KINDS = {TruncatedError: "truncated audio", UnreadFormatError: "audio in a forma
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recording:
+class AudioFile:
     """A file, and the utterances that are cut from it."""
 
     path: Path
@@ -83,18 +83,18 @@ def measure(utterances: Sequence[Utterance], workers: Workers) -> list[Sound | F
     by_path: dict[Path, list[Utterance]] = {}
     for utterance in utterances:
         by_path.setdefault(utterance.path, []).append(utterance)
-    recordings = (Recording(path=path, utterances=tuple(cut)) for path, cut in by_path.items())
+    recordings = (AudioFile(path=path, utterances=tuple(cut)) for path, cut in by_path.items())
     results = map_in_order(_examine, recordings, workers, died=_died)
     found = [one for part in track(results, "audio", len(by_path)) for one in part]
     return sorted(found, key=lambda one: one.where if isinstance(one, Finding) else one.utterance.utt_id)
 
 
-def _died(recording: Recording) -> list[Sound | Finding]:
+def _died(recording: AudioFile) -> list[Sound | Finding]:
     detail = f"{recording.path}: {DIED}"
     return [error("undecodable audio", u.utt_id, detail, AGAIN) for u in recording.utterances]
 
 
-def _examine(recording: Recording) -> list[Sound | Finding]:
+def _examine(recording: AudioFile) -> list[Sound | Finding]:
     try:
         _check_file(recording.path)
         with _open(recording.path) as decoder:
@@ -112,7 +112,7 @@ def _check_file(path: Path) -> None:
     try:
         file = audio_ark.file_of(path)
         if not file.is_file():
-            raise _DamageError("missing audio file", f"no file {path}", "fetch it, or mend its path in wav.scp")
+            raise _DamageError("missing audio file", f"no file {path}", "fetch it, or correct its path in wav.scp")
         if file.stat().st_size == 0:
             raise _DamageError("empty audio file", f"{path} has 0 bytes", AGAIN)
     except (OSError, ValueError) as fault:
@@ -183,7 +183,9 @@ def _bounds(decoder: Decoder, utterance: Utterance) -> tuple[int, int]:
     try:
         return span(utterance.path, decoder.n_samples, decoder.sample_rate, utterance.start, utterance.end)
     except DataError as fault:
-        raise _DamageError("segments outside their recording", str(fault), "mend the times, or leave it out") from None
+        raise _DamageError(
+            "segments outside their recording", str(fault), "correct the times, or leave it out"
+        ) from None
 
 
 def _clipped(samples: NDArray[np.float32]) -> int:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from sqspeech.data.crops import CONTEXT, CropConfig
 from sqspeech.data.data_dir import Utterance
-from sqspeech.data.findings import Finding, Mending, error, warning
+from sqspeech.data.findings import Finding, Treatment, error, warning
 from sqspeech.data_checks.recordings import CLIPPED_RUN, Sound
 from sqspeech.features import LogMelConfig
 
@@ -57,7 +57,7 @@ def _overshoot(sounds: Sequence[Sound]) -> Iterator[Finding]:
     for sound in filter(_overshoots, sounds):
         detail = f"ends at {sound.utterance.end} s, its recording at {sound.file_samples / sound.sample_rate} s"
         fix = "end it with the recording"
-        yield warning("segments that end a little behind their recording", _id(sound), detail, fix, Mending.MENDED)
+        yield warning("segments that end a little after their recording", _id(sound), detail, fix, Treatment.CORRECTED)
 
 
 def _silence(sounds: Sequence[Sound]) -> Iterator[Finding]:
@@ -130,7 +130,7 @@ def _duplicates(sounds: Sequence[Sound]) -> Iterator[Finding]:
     digests = ((_id(sound), sound.digest) for sound in sounds if sound.low < sound.high)
     for utt_id, other in repeated(digests):
         fix = "keep the one whose id is right"
-        yield warning("the same audio as another utterance", utt_id, f"that of {other}", fix, Mending.LEFT_OUT)
+        yield warning("the same audio as another utterance", utt_id, f"that of {other}", fix, Treatment.LEFT_OUT)
 
 
 # To check something else, add a function here.

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from sqspeech.atomic import write_text
-from sqspeech.data.findings import Finding, Mending, Severity
+from sqspeech.data.findings import Finding, Severity, Treatment
 from sqspeech.names import shown
 
 IDS_SHOWN = 10
@@ -19,15 +19,15 @@ def summary(findings: Iterable[Finding]) -> Iterator[str]:
         first_ids = ", ".join(ids[:IDS_SHOWN])
         yield shown(
             f"{first.severity}: {first.kind} ({len(group)}): {first_ids}{more}; {first.where}: {first.full_detail()}; "
-            f"to mend: {first.fix}"
+            f"remedy: {first.fix}"
         )
 
 
-def mended(findings: Iterable[Finding]) -> Iterator[str]:
+def treatments(findings: Iterable[Finding]) -> Iterator[str]:
     """Yield a line for each kind with its treatment in a cleaned copy, what was left out first."""
     groups = _by_kind(finding for finding in findings if finding.severity is not Severity.NOTE)
-    for group in sorted(groups, key=lambda group: list(Mending).index(group[0].mending)):
-        yield f"{group[0].mending} ({len(group)}): {group[0].kind}"
+    for group in sorted(groups, key=lambda group: list(Treatment).index(group[0].treatment)):
+        yield f"{group[0].treatment} ({len(group)}): {group[0].kind}"
 
 
 def write_tsv(path: Path, findings: Iterable[Finding]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from sqspeech.corpus import Processes, Workers
 from sqspeech.data.data_dir import Utterance, genders_of
 from sqspeech.data.directory_rules import DirectoryTables
-from sqspeech.data.findings import Finding, Mending, Severity
+from sqspeech.data.findings import Finding, Severity, Treatment
 from sqspeech.data_checks import dump, matrices, recordings, sounds
 from sqspeech.data_checks.consistency import check_tables, usable_utterances
 from sqspeech.data_checks.dump import Features
@@ -77,11 +77,11 @@ def validate(path: Path, *, workers: Workers = Processes()) -> Report:  # noqa: 
 
 def _examine_audio(tables: DirectoryTables, findings: list[Finding], workers: Workers) -> Report:
     measured = recordings.measure(usable_utterances(tables), workers)
-    heard = [one for one in measured if isinstance(one, Sound)]
+    sounds_read = [one for one in measured if isinstance(one, Sound)]
     of_audio = [one for one in measured if isinstance(one, Finding)]
-    of_audio += sounds.check_sounds(heard)
+    of_audio += sounds.check_sounds(sounds_read)
     bad = _left_out(of_audio)
-    good = [sound for sound in heard if sound.utterance.utt_id not in bad]
+    good = [sound for sound in sounds_read if sound.utterance.utt_id not in bad]
     seconds = sum(sound.n_samples / sound.sample_rate for sound in good)
     usable = [sounds.clipped_to_file(sound) for sound in good]
     return _report(tables.path, [*findings, *of_audio], usable, genders_of(tables), seconds=seconds)
@@ -112,7 +112,7 @@ def _examine_dump(tables: DirectoryTables, findings: list[Finding], workers: Wor
 
 
 def _left_out(findings: Sequence[Finding]) -> set[str]:
-    return {finding.where for finding in findings if finding.mending is Mending.LEFT_OUT}
+    return {finding.where for finding in findings if finding.treatment is Treatment.LEFT_OUT}
 
 
 def _report(

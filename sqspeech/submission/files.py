@@ -22,7 +22,7 @@ REMEDIES = {SINGLE: "write code vectors or one-hot vectors, no indices"}
 
 
 def unit_faults(path: Path) -> tuple[int, list[Violation]]:
-    """Return how many columns a units file has, and its faults, each of which is told once.
+    """Return how many columns a units file has, and its faults, each reported once.
 
     Lines are read one by one, so that the memory this takes does not grow with the file.
     """
@@ -47,7 +47,7 @@ def unit_faults(path: Path) -> tuple[int, list[Violation]]:
 
 @lru_cache(maxsize=1024)
 def _judge(line: bytes) -> tuple[int, str]:
-    """Return how many columns a line has, 0 where they cannot be told, and what is wrong with it."""
+    """Return how many columns a line has, 0 where that is unknown, and what is wrong with it."""
     if len(line) == LONGEST and not line.endswith(b"\n"):
         return 0, LONG
     if not line.strip():

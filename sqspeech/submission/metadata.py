@@ -1,4 +1,4 @@
-"""The two metadata files of a submission: what they say, and what is wrong with them."""
+"""The two metadata files of a submission: their contents, and what is wrong with them."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

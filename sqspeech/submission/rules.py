@@ -86,7 +86,7 @@ def _entries(folder: Path, required: Collection[str], allowed: Collection[str]) 
 
 
 def _metadata(path: Path, required: Mapping[str, type], optional: Mapping[str, type]) -> Iterator[Violation]:
-    if path.exists(follow_symlinks=False):  # else it is told to be missing
+    if path.exists(follow_symlinks=False):  # else it is reported as missing
         yield from metadata_faults(path, required, optional)
 
 
@@ -95,7 +95,9 @@ def _code(folder: Path, open_source: bool) -> Iterator[Violation]:
     if filled and not open_source:
         yield Violation(path=folder, what="is there although the submission is not open source", remedy="remove it")
     if open_source and folder.is_dir() and not filled:
-        yield Violation(path=folder, what="holds no code", remedy="put the code there, or a file that says where it is")
+        yield Violation(
+            path=folder, what="holds no code", remedy="put the code there, or a file that names its address"
+        )
 
 
 def _auxiliary(year: Path, languages: Collection[str], having: Mapping[str, list[str]]) -> Iterator[Violation]:
@@ -133,10 +135,10 @@ def _units(folder: Path, names: Collection[str], others: Collection[str] = ()) -
     for name in sorted({path.name for path in folder.iterdir()} & set(names)):
         columns[name], found = unit_faults(folder / name)
         yield from found
-    # A single column has been told already.
-    told = {name: count for name, count in columns.items() if count > 1}
-    ((usual, files),) = Counter(told.values()).most_common(1) or [(0, 0)]
-    for name, count in told.items():
+    # A single column has been reported already.
+    counted = {name: count for name, count in columns.items() if count > 1}
+    ((usual, files),) = Counter(counted.values()).most_common(1) or [(0, 0)]
+    for name, count in counted.items():
         if count != usual:
             what = f"has {count} columns, but {files} others have {usual}"
             yield Violation(path=folder / name, what=what, remedy="write all files of a folder with one model")

@@ -10,7 +10,7 @@ from sqspeech.names import file_name, shown
 
 YEAR, METADATA, CODE, TEST = "2019", "metadata.yaml", "code", "test"
 AUXILIARY = ("auxiliary_embedding1", "auxiliary_embedding2")
-# The voices that each language is to be said in.
+# The voices of each language's conversions.
 VOICES = {"english": ("V001", "V002"), "surprise": ("V001",)}
 LANGUAGES = tuple(VOICES)
 # In Hz, of the recordings and so of what is made of them.
@@ -47,7 +47,7 @@ def plan(data: Path, language: str, synthesis: Path | None = None) -> Part:
     ----------
     data
         The folder that the preparation wrote, with the data directories `test` and `synthesis_<voice>`; where there is
-        none of the latter, `conversion` is to be said in every voice of the language.
+        none of the latter, `conversion` is converted to every voice of the language.
     language
         "english" or "surprise".
     synthesis
@@ -87,7 +87,7 @@ def _prepared(data: Path, language: str) -> Iterator[tuple[Utterance, str]]:
     folders = sorted(data.glob("synthesis_*"))
     if not folders and not (data / "conversion").is_dir():
         raise DataError(
-            f"{data}: neither synthesis_<voice> nor conversion there, so nothing says what to convert; "
+            f"{data}: neither synthesis_<voice> nor conversion there, so that it is unknown what to convert; "
             "prepare the data again or give --synthesis"
         )
     for folder in folders:

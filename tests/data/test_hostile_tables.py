@@ -13,7 +13,7 @@ from sqspeech.checkpoint import TrainedModel
 from sqspeech.conversion import Converter, convert_all, plan
 from sqspeech.data.data_dir import DataDir
 from sqspeech.data.feature_extraction import extract_features
-from sqspeech.data.findings import Mending
+from sqspeech.data.findings import Treatment
 from sqspeech.data.inputs import read_inputs
 from sqspeech.data_checks.validate import validate
 from sqspeech.errors import DataError
@@ -148,7 +148,7 @@ def test_segments_have_one_rule_in_all_commands(segmented, times):
     name = f"s-{list(TIMES).index(times):02}"
     usable = TIMES[times]
     assert (name not in of_features, name not in of_units) == (usable, usable)
-    refused = {f.where for f in report.findings if f.kind.startswith("segments") and f.mending is Mending.LEFT_OUT}
+    refused = {f.where for f in report.findings if f.kind.startswith("segments") and f.treatment is Treatment.LEFT_OUT}
     assert (name not in refused) == usable
     utterance = DataDir.read(data).subset([name]).utterances[0]
     if usable:
@@ -172,7 +172,7 @@ def test_what_is_possible_in_any_recording(times):
 @pytest.mark.parametrize("rate", [8000, 44100])
 def test_the_tolerance_is_half_a_second(rate):
     assert span("x", 10 * rate, rate, 9.0, 10.5) == (9 * rate, 10 * rate)
-    with pytest.raises(DataError, match="but it lasts 10.000 s; mend the times"):
+    with pytest.raises(DataError, match="but it lasts 10.000 s; correct the times"):
         span("x", 10 * rate, rate, 9.0, 10.5 + 1 / rate)
 
 

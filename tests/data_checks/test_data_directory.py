@@ -4,7 +4,7 @@ import pytest
 from kaldi_faults import ALL, ERROR, FAULTS, NOTE, OTHERS, assert_as_kaldi_wants_it, edit, find
 
 from sqspeech.data.data_dir import DataDir
-from sqspeech.data.findings import Mending
+from sqspeech.data.findings import Treatment
 from sqspeech.data_checks.fix import write_clean
 from sqspeech.data_checks.validate import validate
 from sqspeech.errors import DataError
@@ -41,7 +41,7 @@ def test_a_fault_is_named_and_absent_from_the_cleaned_copy(data, tmp_path, name)
     assert_as_kaldi_wants_it(tmp_path / "out")
     again = validate(tmp_path / "out")
     assert not again.failed(strict=False)
-    assert not find(again, kind) or found.mending is Mending.KEPT
+    assert not find(again, kind) or found.treatment is Treatment.KEPT
     assert sorted(p.name for p in tmp_path.iterdir()) == ["data", "out"]
 
 

@@ -14,7 +14,7 @@ from sqspeech.corpus import Processes, map_in_order
 from sqspeech.data.data_dir import DataDir
 from sqspeech.data.feature_extraction import extract_features
 from sqspeech.data.feature_store import FeatureStore
-from sqspeech.data.findings import Mending, Severity
+from sqspeech.data.findings import Severity, Treatment
 from sqspeech.data.tables import read_table
 from sqspeech.data_checks import matrices
 from sqspeech.data_checks.fix import write_clean
@@ -225,7 +225,7 @@ def test_a_fault_is_named_and_absent_from_the_cleaned_copy(dump, finished, tmp_p
     write_clean(report, tmp_path / "out")
     again = validate(tmp_path / "out")
     assert not again.failed(strict=False)
-    assert name == "begun again" or found.mending is Mending.KEPT or kind not in {f.kind for f in again.findings}
+    assert name == "begun again" or found.treatment is Treatment.KEPT or kind not in {f.kind for f in again.findings}
     store, original = FeatureStore.open(tmp_path / "out", LogMelConfig()), FeatureStore.open(finished)
     assert {utterance.utt_id for utterance in store.data} == usable
     for utt_id in usable:

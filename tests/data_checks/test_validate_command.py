@@ -50,7 +50,7 @@ def test_faults_are_told_errors_first_and_written_in_full(run, data, tmp_path):
         "warning: missing spk2utt",
         "data: 3 findings; 4 usable utterances, 0.00 hours, 2 speakers",
     ]
-    assert out.startswith("error: missing audio file (1): f1-01; f1-01: no file data/f1-01.wav; to mend: fetch it, or ")
+    assert out.startswith("error: missing audio file (1): f1-01; f1-01: no file data/f1-01.wav; remedy: fetch it, or ")
     rows = [line.split("\t") for line in (tmp_path / "faults.tsv").read_text().splitlines()]
     assert rows[0] == ["severity", "kind", "id", "detail", "fix"]
     assert [row[:3] for row in rows[1:]] == [
@@ -76,7 +76,7 @@ def test_fix_tells_what_it_did_and_ends_with_the_status_of_the_copy(run, data):
         "out: the cleaned copy",
         "left out (1): missing audio file",
         "left out (1): undecodable audio",
-        "mended (1): missing spk2utt",
+        "corrected (1): missing spk2utt",
         "not copied: phones.item",
         "out: nothing wrong; 4 usable utterances, 0.00 hours, 2 speakers",
     ]
@@ -117,7 +117,7 @@ def test_nothing_usable_is_one_line(run, data, tmp_path):
     status, _, err = run("data", "--fix", "out")
     assert status == 1
     assert err.splitlines()[-1] == (
-        "error: data: nothing usable is left, so that no copy was written; mend the errors first"
+        "error: data: nothing usable is left, so that no copy was written; correct the errors first"
     )
     assert [p.name for p in tmp_path.iterdir()] == ["data"]
 
@@ -131,7 +131,7 @@ def test_many_ids_are_cut_short():
 
 def test_what_no_terminal_can_show_is_shown_safely():
     (line,) = summary([note("fault", "a\udcfc", "one\ntwo\tthree", "fix")])
-    assert line == r"note: fault (1): a\udcfc; a\udcfc: one two three; to mend: fix"
+    assert line == r"note: fault (1): a\udcfc; a\udcfc: one two three; remedy: fix"
 
 
 def test_processes_find_the_same_on_real_speech(speech, tmp_path):

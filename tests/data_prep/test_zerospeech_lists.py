@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 from zerospeech_tree import write_lists
 
-from data_prep.zerospeech_lists import Row, read_lists, read_vads
+from data_prep.zerospeech_lists import ListEntry, read_lists, read_vads
 from sqspeech.errors import DataError
 
 UNIT, VOICE, HEARD = "english/train/unit/S015_0000000001", "english/train/voice/V001_02", "english/test/S002_01"
@@ -93,12 +93,14 @@ def test_every_form(lists, tmp_path, suffix, prefix, newline):
         path.write_bytes(b"\xef\xbb\xbf" * (newline == "\r\n") + path.read_bytes().replace(b"\n", newline.encode()))
     found = read_lists(tmp_path, "english")
     assert found.train == (
-        Row(recording="train/unit/S015_0000000001", utt_id="S015_0000000001", spk_id="S015", start=0.1, end=0.3),
-        Row(recording="train/unit/S015_0000000001", utt_id="S015_0000000001_2", spk_id="S015", start=1.0, end=3.0),
-        Row(recording="train/voice/V001_02", utt_id="V001_02", spk_id="V001", start=0.0, end=1.5),
+        ListEntry(recording="train/unit/S015_0000000001", utt_id="S015_0000000001", spk_id="S015", start=0.1, end=0.3),
+        ListEntry(
+            recording="train/unit/S015_0000000001", utt_id="S015_0000000001_2", spk_id="S015", start=1.0, end=3.0
+        ),
+        ListEntry(recording="train/voice/V001_02", utt_id="V001_02", spk_id="V001", start=0.0, end=1.5),
     )
-    assert found.test == (Row(recording="test/S002_01", utt_id="S002_01", spk_id="S002", start=0.0, end=0.305),)
-    assert found.mse == (Row(recording="train/parallel/voice/V001_47", utt_id="V001_47", spk_id="V001"),)
+    assert found.test == (ListEntry(recording="test/S002_01", utt_id="S002_01", spk_id="S002", start=0.0, end=0.305),)
+    assert found.mse == (ListEntry(recording="train/parallel/voice/V001_47", utt_id="V001_47", spk_id="V001"),)
     assert found.synthesis == {"V001": {"S002_01"}}
 
 
