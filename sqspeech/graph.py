@@ -5,8 +5,8 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-# TensorProto.DOUBLE, for the operator Cast.
-DOUBLE = 11
+# Element types of TensorProto, for the operator Cast.
+FLOAT, INT64, DOUBLE = 1, 7, 11
 
 
 @runtime_checkable

@@ -117,6 +117,7 @@ LIBRISPEECH = {
             "commitment": 0.25,
             "reset": False,
             "reset_after": 100,
+            "rotation": False,
         },
         "training": {"objective": "mse"},
     },

@@ -18,7 +18,12 @@ QUANTIZERS = {
     "vmf_sq": {"name": "vmf_sq"} | SMALL,
     "vq_ema": {"name": "vq_ema"} | SMALL,
     "vq_ema_reset": {"name": "vq_ema", "reset": True, "reset_after": 1} | SMALL,
+    "vq_ema_rotation": {"name": "vq_ema", "rotation": True} | SMALL,
     "gaussian_vae": {"name": "gaussian_vae", "latent_dim": 4},
+    "fsq": {"name": "fsq", "levels": [4, 3, 3]},
+    "sim_vq": {"name": "sim_vq"} | SMALL,
+    "residual_gaussian_sq_IV": {"name": "residual", "stages": 3, "quantizer": {"name": "gaussian_sq"} | SMALL},
+    "residual_vq_ema": {"name": "residual", "stages": 2, "quantizer": {"name": "vq_ema"} | SMALL},
 }
 LENGTHS = range(20, 40)
 SPEAKERS = 3

@@ -94,11 +94,11 @@ class SQVAE(nn.Module):
         quantized: Quantized = self.quantizer(z, extra, temperature, mask)
         return quantized
 
-    def encode(self, mel: Float[Tensor, "B T M"]) -> Int[Tensor, "B L"]:
+    def encode(self, mel: Float[Tensor, "B T M"]) -> Int[Tensor, "B L *Q"]:
         """Return the most probable codes of a log-mel; raises ConfigError where there is no codebook."""
         return self.quantizer.encode(*self._latents(mel))
 
-    def decode(self, codes: Int[Tensor, "B L"], speaker: Int[Tensor, " B"]) -> Float[Tensor, "B T M"]:
+    def decode(self, codes: Int[Tensor, "B L *Q"], speaker: Int[Tensor, " B"]) -> Float[Tensor, "B T M"]:
         """Return the log-mel of codes, T = stride · L frames, for `speaker` (indices)."""
         mel: Tensor = self.decoder(self.quantizer.lookup(codes), speaker)
         return mel

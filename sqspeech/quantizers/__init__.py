@@ -8,14 +8,19 @@ from sqspeech.quantizers.base import (
     QuantizerConfig,
     build_quantizer,
 )
+from sqspeech.quantizers.fsq import FSQ, FSQConfig
 from sqspeech.quantizers.gaussian_sq import GaussianSQ, GaussianSQConfig
 from sqspeech.quantizers.gaussian_vae import GaussianVae, GaussianVaeConfig
+from sqspeech.quantizers.residual import Residual, ResidualConfig
+from sqspeech.quantizers.sim_vq import SimVQ, SimVQConfig
 from sqspeech.quantizers.vmf_sq import VmfSQ, VmfSQConfig
 from sqspeech.quantizers.vq_ema import VqEma, VqEmaConfig
 
 __all__ = [
+    "FSQ",
     "QUANTIZERS",
     "Choice",
+    "FSQConfig",
     "GaussianSQ",
     "GaussianSQConfig",
     "GaussianVae",
@@ -23,6 +28,10 @@ __all__ = [
     "Quantized",
     "Quantizer",
     "QuantizerConfig",
+    "Residual",
+    "ResidualConfig",
+    "SimVQ",
+    "SimVQConfig",
     "VmfSQ",
     "VmfSQConfig",
     "VqEma",

@@ -1,6 +1,7 @@
 """A quantiser with one codebook: what is the same for all of them."""
 
 import copy
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -10,16 +11,18 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sqspeech.errors import ConfigError
-from sqspeech.graph import DOUBLE, Graph
+from sqspeech.graph import Graph
 from sqspeech.quantizers.base import Choice
-from sqspeech.quantizers.graph import add_channels, add_nearest
+from sqspeech.quantizers.graph import add_codes, add_nearest
+
+type Estimator = Callable[[Tensor, Tensor], Tensor]
 
 # The difference of two scores, relative to their size, below which rounding in the encoder may decide between them.
 ROUNDING = 3e-5
 
 
 class Codebook(nn.Module):
-    """Base of the quantisers with K codewords, who have `scores` and `lookup` of their own.
+    """Base of the quantisers with K codewords, which add `forward`, `encode`, `scores` and `lookup`.
 
     Attributes
     ----------
@@ -29,16 +32,24 @@ class Codebook(nn.Module):
         0: the encoder gives nothing beside the latents.
     stages
         1.
+    estimator
+        Function of the latents and their codewords that gives the codewords with a gradient to the latents; None where
+        the result is differentiable by itself.
     """
 
     dim: int
     codebook_size: int
     extra_channels = 0
     stages = 1
+    estimator: Estimator | None = None
+
+    def encode(self, z: Float[Tensor, "B T D"], extra: Float[Tensor, "B T E"] | None = None) -> Int[Tensor, "B T"]:
+        """Return the most probable codes, in memory that is bounded however long the input is."""
+        raise NotImplementedError
 
     def scores(
         self, z: Float[Tensor, "B T D"], extra: Float[Tensor, "B T E"] | None = None
-    ) -> Float64[Tensor, "B T *Q K"]:
+    ) -> Float64[Tensor, "B T K"]:
         """Return what the chosen codeword has most of, in double precision."""
         raise NotImplementedError
 
@@ -46,29 +57,26 @@ class Codebook(nn.Module):
         """Return the codewords of `codes`."""
         raise NotImplementedError
 
-    def choose(self, z: Float[Tensor, "B T D"], extra: Float[Tensor, "B T E"] | None = None) -> Choice:
-        """Return the codes of the highest scores, and where two are as near as rounding."""
+    def choose(
+        self,
+        z: Float[Tensor, "B T D"],
+        extra: Float[Tensor, "B T E"] | None = None,
+        rounding: float | Float[Tensor, "B T"] = ROUNDING,
+    ) -> Choice:
+        """Return the codes of the highest scores, and where two differ by less than `rounding` of their size."""
         best = self.scores(z, extra).topk(2)
         gap, size = best.values[..., 0] - best.values[..., 1], best.values.abs().sum(-1)
-        near = gap <= ROUNDING * size
-        return Choice(codes=best.indices[..., 0], near=near if near.dim() == z.dim() - 1 else near.any(-1))
+        return Choice(codes=best.indices[..., 0], near=gap <= rounding * size)
 
     def posterior(
         self, z: Float[Tensor, "B T D"], extra: Float[Tensor, "B T E"] | None = None
-    ) -> Float[Tensor, "B T *Q K"]:
+    ) -> Float[Tensor, "B T K"]:
         """Return P(z_q = b_k | z), the softmax of the scores."""
         return functional.softmax(self.scores(z, extra), dim=-1).float()
 
     def add_to_graph(self, graph: Graph, encoded: str) -> None:
         """Append the choice of codes to an ONNX graph; see `Quantizer`."""
-        continuous = graph.add("Identity", add_channels(graph, encoded, 0, self.dim), output="continuous")
-        latents = graph.add("Cast", continuous, to=DOUBLE)
-        extra = None
-        if self.extra_channels:
-            extra = add_channels(graph, encoded, self.dim, self.dim + self.extra_channels)
-        codes, vectors = self.add_choice(graph, latents, extra)
-        graph.add("Identity", codes, output="codes")
-        graph.add("Identity", vectors, output="vectors")
+        add_codes(graph, encoded, self.dim, self.extra_channels, self.add_choice)
 
     def add_choice(self, graph: Graph, latents: str, extra: str | None) -> tuple[str, str]:
         """Append the choice for latents (L, D) in double precision and the other channels (L, E).

@@ -1,14 +1,34 @@
 """Parts of an ONNX graph that choose codes; onnx itself is not needed."""
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
-from sqspeech.graph import Graph, single
+from sqspeech.graph import DOUBLE, Graph, single, whole
 
 
-def add_channels(graph: Graph, encoded: str, first: int, last: int) -> str:
-    """Append the channels `first` to `last` of (L, O)."""
-    return graph.add("Slice", encoded, *(np.asarray([place]) for place in (first, last, 1)))
+def add_codes(
+    graph: Graph,
+    encoded: str,
+    dim: int,
+    extra_channels: int,
+    add_choice: Callable[[Graph, str, str | None], tuple[str, str]],
+) -> None:
+    """Append the outputs `codes`, `vectors` and `continuous`, of an encoder's output (L, D + E).
+
+    `add_choice` gives the names of codes and of their codewords, of the names of latents (L, D) in double precision and
+    of the other channels (L, E).
+    """
+    continuous = graph.add("Identity", _channels(graph, encoded, 0, dim), output="continuous")
+    extra = _channels(graph, encoded, dim, dim + extra_channels) if extra_channels else None
+    codes, vectors = add_choice(graph, graph.add("Cast", continuous, to=DOUBLE), extra)
+    graph.add("Identity", codes, output="codes")
+    graph.add("Identity", vectors, output="vectors")
+
+
+def _channels(graph: Graph, encoded: str, first: int, last: int) -> str:
+    return graph.add("Slice", encoded, *(whole([place]) for place in (first, last, 1)))
 
 
 def add_nearest(

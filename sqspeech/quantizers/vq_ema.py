@@ -11,8 +11,9 @@ from torch.nn import functional
 
 from sqspeech import distributed
 from sqspeech.quantizers.base import QUANTIZERS, Quantized
-from sqspeech.quantizers.codebook import Codebook, no_posterior
+from sqspeech.quantizers.codebook import Codebook, Estimator, no_posterior
 from sqspeech.quantizers.distance import nearest, weighted_distance
+from sqspeech.quantizers.gradients import rotate, straight_through
 from sqspeech.quantizers.precision import at_least_single, full_precision
 from sqspeech.quantizers.statistics import batch_perplexity, count, keep_real, mean
 
@@ -24,6 +25,8 @@ class VqEmaConfig:
     """VQ with EMA: K codewords of dimension D, the averages' `decay`, the `commitment` weight.
 
     With `reset`, a codeword that no latent chose in `reset_after` training steps is drawn again from a batch.
+    With `rotation` the latents' gradient is that of their codewords turned and scaled as they are (see `rotate`), and
+    not the same.
     """
 
     in_nats: ClassVar[bool] = False
@@ -34,11 +37,12 @@ class VqEmaConfig:
     commitment: float = Field(default=0.25, ge=0)
     reset: bool = False
     reset_after: int = Field(default=100, ge=1)
+    rotation: bool = False
 
 
 @QUANTIZERS.register("vq_ema", config=VqEmaConfig)
 class VqEma(Codebook):
-    """Nearest codeword, straight-through gradient, and a codebook that follows the latents' moving average.
+    """Nearest codeword, straight-through or rotated gradient, and a codebook that follows the latents' moving average.
 
     Source: van den Oord et al., "Neural Discrete Representation Learning", arXiv 1711.00937, appendix A.1, with
     Laplace-smoothed counts.
@@ -56,6 +60,7 @@ class VqEma(Codebook):
         Shape (K,): training steps since a codeword was last chosen.
     """
 
+    estimator: Estimator
     codebook: Tensor
     counts: Tensor
     sums: Tensor
@@ -63,7 +68,7 @@ class VqEma(Codebook):
 
     def __init__(self, config: VqEmaConfig) -> None:
         super().__init__()
-        self.config = config
+        self.config, self.estimator = config, rotate if config.rotation else straight_through
         self.dim, self.codebook_size = config.codebook_dim, config.codebook_size
         codebook = torch.empty(config.codebook_size, config.codebook_dim).uniform_(-1, 1) / config.codebook_size
         self.register_buffer("codebook", codebook)
@@ -92,7 +97,7 @@ class VqEma(Codebook):
                 real = None if mask is None else distributed.all_gather(mask)
                 self._update(distributed.all_gather(z.detach()), distributed.all_gather(codes), real)
             return Quantized(
-                z=z + (z_q - z).detach(),
+                z=self.estimator(z, z_q),
                 codes=codes,
                 loss=self.config.commitment * commitment,
                 statistics={

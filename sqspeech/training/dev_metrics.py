@@ -2,9 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import prod
+from statistics import fmean
 
+import numpy as np
 import torch
 from jaxtyping import Float, Float64, Int
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
@@ -58,26 +62,37 @@ class Validation:
     def __call__(self, model: SQVAE) -> dict[str, float]:
         """Return `dev_mse_db2`, and where there is a codebook `dev_perplexity` and `dev_active_codes` of the whole
         set; and `dev_mse_db2_other_codes`, the error when the latents of each utterance are decoded in reverse order.
+
+        Of Q stages the perplexity and the active codes are means over the stages; `dev_perplexity_1` to
+        `dev_perplexity_Q` are those of each, and `dev_perplexity_total` is their product, that of K^Q codes if the
+        stages were independent.
         """  # noqa: D205
-        size = model.quantizer.codebook_size or 0
+        size, stages = model.quantizer.codebook_size or 0, model.quantizer.stages
         if self._utterances:
             usable = [pair for pair in self._utterances if len(pair[0]) >= model.geometry.shortest]
             self._batches = list(_batches(usable, FRAMES_AT_ONCE[self.device.type], self.device))
             self._utterances = []
-        sums = torch.zeros(3 + size, dtype=torch.float64, device=self.device)
+        sums = torch.zeros(3 + stages * size, dtype=torch.float64, device=self.device)
         model.eval()
         with torch.inference_mode(), full_precision(self.device):
             for batch in self._batches:
-                sums += _measure(model, batch, size)
+                sums += _measure(model, batch)
         model.train()
         with distributed.sharing():
             found = distributed.all_reduce_sum(sums).cpu()
         error, other = (self.top_db**2 * found[:2] / found[2]).tolist()
         values = {"dev_mse_db2": error, "dev_mse_db2_other_codes": other}
         if size:
-            used = found[3:].long().numpy()
-            values |= {"dev_perplexity": perplexity(used), "dev_active_codes": active_codes(used)}
+            values |= _codebook_use(found[3:].long().view(stages, size).numpy())
         return values
+
+
+def _codebook_use(counts: NDArray[np.int64]) -> dict[str, float]:
+    """Return what is logged of the code counts (Q, K)."""
+    found = [perplexity(stage) for stage in counts]
+    values = {"dev_perplexity": fmean(found), "dev_active_codes": fmean(map(active_codes, counts))}
+    each = {f"dev_perplexity_{place}": value for place, value in enumerate(found, 1)}
+    return values if len(found) == 1 else {**values, **each, "dev_perplexity_total": prod(found)}
 
 
 def _batches(
@@ -98,7 +113,7 @@ def _batches(
         )
 
 
-def _measure(model: SQVAE, batch: _Batch, codebook_size: int) -> Float64[Tensor, " S"]:
+def _measure(model: SQVAE, batch: _Batch) -> Float64[Tensor, " S"]:
     """Return the sum over frames of the squared error, of that of the reversed latents, the frames, the code counts."""
     geometry = model.geometry
     steps = geometry.units(batch.lengths)
@@ -115,8 +130,12 @@ def _measure(model: SQVAE, batch: _Batch, codebook_size: int) -> Float64[Tensor,
     sums = torch.cat([errors.sum((0, 2)), geometry.stride * steps.sum().double()[None]])
     if quantized.codes is None:
         return sums
-    used = torch.zeros(codebook_size, dtype=torch.float64, device=steps.device)
-    return torch.cat([sums, used.index_add_(0, quantized.codes.flatten(), real.double().flatten())])
+    stages, size = model.quantizer.stages, model.quantizer.codebook_size or 0
+    # Every stage counts in a range of its own.
+    places = quantized.codes.view(*real.shape, stages) + size * torch.arange(stages, device=steps.device)
+    used = torch.zeros(stages * size, dtype=torch.float64, device=steps.device)
+    ones = real.double().unsqueeze(-1).expand_as(places)
+    return torch.cat([sums, used.index_add_(0, places.flatten(), ones.flatten())])
 
 
 def _reversed(z: Float[Tensor, "B L D"], steps: Int[Tensor, " B"]) -> Float[Tensor, "B L D"]:

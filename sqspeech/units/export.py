@@ -48,7 +48,8 @@ def build(trained: TrainedModel, model_input: ModelInput = "samples") -> "onnx.M
     from sqspeech.units import onnx_graph
 
     info = UnitInfo.of(trained)
-    graph, dim = onnx_graph.Graph(), trained.model.quantizer.dim
+    graph, quantizer = onnx_graph.Graph(), trained.model.quantizer
+    dim, stages = quantizer.dim, quantizer.stages
     if model_input == "samples":
         given: onnx_graph.Shape = ["N"]
         mel = onnx_graph.add_log_mel(graph, "samples", trained.log_mel)
@@ -57,11 +58,11 @@ def build(trained: TrainedModel, model_input: ModelInput = "samples") -> "onnx.M
         mel = graph.add("Transpose", "mel", perm=[1, 0])
     used = onnx_graph.add_used_frames(graph, mel, trained.model.geometry)
     encoded = trained.model.encoder.add_to_graph(graph, used)
-    trained.model.quantizer.add_to_graph(graph, encoded)
+    quantizer.add_to_graph(graph, encoded)
     return graph.model(
         inputs={model_input: (onnx.TensorProto.FLOAT, given)},
         outputs={
-            "codes": (onnx.TensorProto.INT64, ["L"]),
+            "codes": (onnx.TensorProto.INT64, ["L"] if stages == 1 else ["L", stages]),
             "vectors": (onnx.TensorProto.FLOAT, ["L", dim]),
             "continuous": (onnx.TensorProto.FLOAT, ["L", dim]),
         },

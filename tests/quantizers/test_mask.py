@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from sqspeech.quantizers import GaussianVae, VqEma
+from sqspeech.quantizers import GaussianVae
 
 B, T, PADDED = 3, 6, 9
 MEAN_OVER_POSITIONS = {"entropy", "log_variance", "commitment"}
@@ -19,7 +19,7 @@ def pad(values, filler):
 def differentiate(quantizer, z, extra, mask):
     leaves = [x.clone().requires_grad_() for x in (z, extra) if x is not None]
     result = quantizer(*leaves, *([None] * (2 - len(leaves))), mask=mask)
-    result.loss.backward()
+    (result.loss + (result.z if mask is None else result.z * mask.unsqueeze(-1)).sum()).backward()
     return result, [x.grad for x in leaves], [p.grad for p in quantizer.parameters() if p.requires_grad]
 
 
@@ -48,7 +48,7 @@ def test_a_ragged_batch_is_its_utterances(build, draw):
     alone = [
         quantizer(z[b : b + 1, :n], None if extra is None else extra[b : b + 1, :n]) for b, n in enumerate(lengths)
     ]
-    weights = lengths if isinstance(quantizer, VqEma) else [1] * B
+    weights = [1] * B if quantizer.config.in_nats else lengths
 
     def mean(values, weights):
         return sum(v.item() * w for v, w in zip(values, weights, strict=True)) / sum(weights)
@@ -59,9 +59,13 @@ def test_a_ragged_batch_is_its_utterances(build, draw):
         assert batch.statistics[name].item() == pytest.approx(wanted, rel=1e-5), name
     if not isinstance(quantizer, GaussianVae):
         assert batch.codes[mask].tolist() == torch.cat([a.codes[0] for a in alone]).tolist()
-        p = torch.bincount(batch.codes[mask]).double() / sum(lengths)
-        perplexity = math.exp(-sum(x * math.log(x) for x in p.tolist() if x > 0))
-        assert batch.statistics["batch_perplexity"].item() == pytest.approx(perplexity, rel=1e-5)
+        found = []
+        for codes in batch.codes[mask].reshape(sum(lengths), -1).T:
+            p = torch.bincount(codes).double() / sum(lengths)
+            found.append(math.exp(-sum(x * math.log(x) for x in p.tolist() if x > 0)))
+        assert batch.statistics["batch_perplexity"].item() == pytest.approx(sum(found) / len(found), rel=1e-5)
+        for q, perplexity in enumerate(found[1:], 2):
+            assert batch.statistics[f"batch_perplexity_{q}"].item() == pytest.approx(perplexity, rel=1e-5)
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -82,7 +86,7 @@ def test_an_utterance_without_a_real_position_adds_nothing(build, draw):
     mask = torch.tensor([[True] * T, [False] * T])
     batch = quantizer(z, extra, mask=mask)
     alone = quantizer(z[:1], None if extra is None else extra[:1])
-    share = 1 if isinstance(quantizer, VqEma) else 0.5
+    share = 0.5 if quantizer.config.in_nats else 1
     assert batch.loss.item() == pytest.approx(share * alone.loss.item(), rel=1e-5)
     for name in MEAN_OVER_POSITIONS & batch.statistics.keys():
         assert batch.statistics[name].item() == pytest.approx(alone.statistics[name].item(), rel=1e-5)

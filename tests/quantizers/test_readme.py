@@ -20,5 +20,5 @@ def test_example_runs(block):
 
 def test_there_are_examples_of_every_quantiser():
     assert len(BLOCKS) >= 3
-    for name in ("GaussianSQ", "VmfSQ", "VqEma", "GaussianVae"):
+    for name in ("GaussianSQ", "VmfSQ", "VqEma", "GaussianVae", "FSQ", "SimVQ", "Residual"):
         assert any(f"{name}(" in block for block in BLOCKS)

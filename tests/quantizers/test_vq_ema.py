@@ -244,3 +244,47 @@ def test_codes_equal_those_of_double_precision():
             codebook.double().square().sum(1)
         )
         assert (quantizer.encode(z)[0] != exact.argmin(-1)).sum() <= 1
+
+
+def rotation_matrix(start: torch.Tensor, end: torch.Tensor) -> torch.Tensor:
+    """The rotation in the plane of two unit vectors that takes one to the other and leaves what is perpendicular."""
+    other = end - (end @ start) * start
+    other = other / other.norm()
+    cosine, sine = end @ start, end @ other
+    plane = torch.stack([start, other])
+    turn = torch.tensor([[cosine, -sine], [sine, cosine]], dtype=start.dtype)
+    return torch.eye(len(start), dtype=start.dtype) - plane.T @ plane + plane.T @ turn @ plane
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_the_gradient_is_turned_and_scaled_as_the_latent_is(training):
+    torch.manual_seed(0)
+    plain, rotated = (
+        VqEma(VqEmaConfig(codebook_size=K, codebook_dim=6, rotation=rotation)).train(training)
+        for rotation in (False, True)
+    )
+    codebook = torch.randn(K, 6)
+    for quantizer in (plain, rotated):
+        place(quantizer, codebook)
+    z, weight = torch.randn(B, T, 6, requires_grad=True), torch.randn(B, T, 6)
+    result = rotated(z)
+    assert torch.equal(result.codes, plain(z).codes)
+    torch.testing.assert_close(result.z, codebook[result.codes])
+    (result.z * weight).sum().backward()
+    for b in range(B):
+        for t in range(T):
+            latent, codeword = z[b, t].detach().double(), codebook[result.codes[b, t]].double()
+            R = rotation_matrix(latent / latent.norm(), codeword / codeword.norm())
+            torch.testing.assert_close(R @ latent * codeword.norm() / latent.norm(), codeword)
+            wanted = codeword.norm() / latent.norm() * R.T @ weight[b, t].double()
+            torch.testing.assert_close(z.grad[b, t].double(), wanted, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("factor", [1.0, -1.0, 0.0])
+def test_the_rotation_is_finite_along_and_against_a_codeword_and_at_the_origin(factor):
+    quantizer = place(make(rotation=True), torch.tensor([[1.0, 2.0]] * K)).eval()
+    z = (factor * quantizer.codebook[:1, None]).requires_grad_()
+    result = quantizer(z)
+    torch.testing.assert_close(result.z, quantizer.codebook[:1, None])
+    result.z.sum().backward()
+    assert z.grad.isfinite().all()

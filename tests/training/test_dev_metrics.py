@@ -1,10 +1,12 @@
 """Measures on dev: of many utterances together what they are of each alone."""
 
+import math
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from codewords import place
 from torch.utils._python_dispatch import TorchDispatchMode
 from training_steps import CPU, QUANTIZERS, make_config, make_step
 
@@ -32,7 +34,7 @@ def make_model(quantizer: str, normalize: bool):
     model = step.model.eval()
     if model.quantizer.codebook_size:  # codewords among the latents, so that several are chosen
         latents = model.encoder(torch.from_numpy(make_dev()[1]["6"])[None])[0, ::8, :4]
-        model.quantizer.codebook.data.copy_(latents[:8].detach())
+        place(model.quantizer, latents[:8].detach())
     return model
 
 
@@ -54,9 +56,15 @@ def test_together_is_one_by_one(quantizer, normalize, frames, monkeypatch):
     ]
     assert found["dev_mse_db2_other_codes"] == pytest.approx(torch.cat(others).square().mean().item() * 6400, rel=1e-5)
     if model.quantizer.codebook_size:
-        counts = usage(alone.codes, 8)
-        assert (found["dev_perplexity"], found["dev_active_codes"]) == (perplexity(counts), active_codes(counts))
-        assert active_codes(counts) > 1
+        stages = np.concatenate(alone.codes).reshape(-1, model.quantizer.stages).T
+        counts = [usage([codes], model.quantizer.codebook_size) for codes in stages]
+        perplexities, active = [perplexity(c) for c in counts], [active_codes(c) for c in counts]
+        assert found["dev_perplexity"] == pytest.approx(sum(perplexities) / len(counts))
+        assert found["dev_active_codes"] == pytest.approx(sum(active) / len(counts))
+        assert min(active) > 1 or quantizer == "fsq"
+        if len(counts) > 1:
+            assert [found[f"dev_perplexity_{q}"] for q in range(1, len(counts) + 1)] == perplexities
+            assert found["dev_perplexity_total"] == pytest.approx(math.prod(perplexities))
     else:
         assert set(found) == {"dev_mse_db2", "dev_mse_db2_other_codes"}
 

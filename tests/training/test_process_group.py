@@ -18,6 +18,11 @@ CPU = torch.device("cpu")
 QUANTIZERS = {
     "gaussian_sq": {"name": "gaussian_sq", "codebook_size": 8, "codebook_dim": 4},
     "vq_ema": {"name": "vq_ema", "codebook_size": 8, "codebook_dim": 4, "reset": True, "reset_after": 2},
+    "residual": {
+        "name": "residual",
+        "stages": 2,
+        "quantizer": {"name": "gaussian_sq", "codebook_size": 8, "codebook_dim": 4},
+    },
 }
 
 
@@ -49,7 +54,7 @@ def weights(exp: Path) -> dict[str, torch.Tensor]:
     return read_checkpoint(exp / "last.ckpt", CPU)["model"]
 
 
-@pytest.mark.parametrize(("quantizer", "processes"), [("gaussian_sq", 2), ("vq_ema", 4)])
+@pytest.mark.parametrize(("quantizer", "processes"), [("gaussian_sq", 2), ("vq_ema", 4), ("residual", 2)])
 def test_processes_share_a_batch_and_see_what_one_would(experiment, tmp_path, quantizer, processes):
     config = yaml.safe_load((experiment.root / "c.yaml").read_text()) | {"quantizer": QUANTIZERS[quantizer]}
     (tmp_path / "c.yaml").write_text(yaml.safe_dump(config))

@@ -218,6 +218,9 @@ QUANTIZERS = {
     "vmf_sq": {"codebook_size": 8, "codebook_dim": 4},
     "vq_ema": {"codebook_size": 8, "codebook_dim": 4, "reset": True, "reset_after": 2},
     "gaussian_vae": {"latent_dim": 4},
+    "fsq": {"levels": [3, 4]},
+    "sim_vq": {"codebook_size": 8, "codebook_dim": 4},
+    "residual": {"stages": 2, "quantizer": {"codebook_size": 8, "codebook_dim": 4}},
 }
 
 

@@ -12,6 +12,7 @@ import onnxruntime
 import pytest
 import soundfile
 import torch
+from codewords import place
 from corpus import voice
 from torch import Tensor
 
@@ -31,7 +32,12 @@ QUANTIZERS = {
     "gaussian_sq_IV": {"variance": "IV"},
     "vmf_sq": {"name": "vmf_sq"},
     "vq_ema": {"name": "vq_ema"},
+    "fsq": {"name": "fsq", "levels": [8, 5, 4]},
+    "sim_vq": {"name": "sim_vq"},
+    "residual_gaussian_sq_I": {"name": "residual", "stages": 3, "quantizer": {"variance": "I"}},
+    "residual_gaussian_sq_IV": {"name": "residual", "stages": 3, "quantizer": {"variance": "IV"}},
 }
+SIZE = {"codebook_size": 64, "codebook_dim": 16}
 
 
 def untrained(
@@ -39,10 +45,9 @@ def untrained(
 ) -> TrainedModel:
     """A model with the statistics of speech-like sounds in its BatchNorm, and codewords among its latents."""
     torch.manual_seed(0)
-    size = {} if quantizer.get("name") == "gaussian_vae" else {"codebook_size": 64, "codebook_dim": 16}
     sections = {
         "encoder": {"width": 48, "normalize": normalize},
-        "quantizer": {**quantizer, **size},
+        "quantizer": sized(quantizer),
         "features": features,
     }
     config = ExperimentConfig.from_dict(sections, "test")
@@ -51,8 +56,7 @@ def untrained(
     for _ in range(50):
         model.encoder(torch.stack(mels))
     latents = model.eval()._latents(torch.stack(mels))[0].flatten(0, 1)
-    if size:
-        model.quantizer.codebook.copy_(latents[torch.randperm(len(latents))[:64]])
+    place(model.quantizer, latents[torch.randperm(len(latents))[:64]])
     return TrainedModel(
         config=config,
         speakers=["a"],
@@ -62,6 +66,15 @@ def untrained(
         device=torch.device("cpu"),
         digest="0123456789abcdef",
     )
+
+
+def sized(quantizer: dict[str, object]) -> dict[str, object]:
+    match quantizer.get("name"):
+        case "gaussian_vae" | "fsq":
+            return quantizer
+        case "residual":
+            return {**quantizer, "quantizer": quantizer["quantizer"] | SIZE}
+    return quantizer | SIZE
 
 
 @pytest.fixture(scope="module", params=QUANTIZERS)
@@ -94,8 +107,12 @@ def check(trained: TrainedModel, samples: np.ndarray, found: np.ndarray) -> int:
     expected = UnitExtractor(trained).extract(samples, trained.config.features.sample_rate).codes
     assert found.dtype == np.int64
     assert found.shape == expected.shape
-    differ = torch.from_numpy(found != expected).nonzero()[:, 0]
-    if len(differ):
+    differ = torch.from_numpy((found != expected).reshape(len(found), -1).any(-1)).nonzero()[:, 0]
+    if len(differ) and trained.config.quantizer.name in ("fsq", "residual"):
+        log_mel, model = copy.deepcopy(trained.log_mel).double(), copy.deepcopy(trained.model).double()
+        latents = model._latents(log_mel(torch.from_numpy(samples).double())[None])
+        assert trained.model.quantizer.choose(*latents).near[0, differ].all()
+    elif len(differ):
         exact, single = (distances(trained, samples, dtype) for dtype in (torch.float64, torch.float32))
         scale = exact.mean(-1)
         rounding = ((single - exact).abs().amax(-1) / scale).max()
@@ -124,15 +141,17 @@ def test_the_codes_are_those_of_torch(trained):
     model = session(trained)
     for samples in SOUNDS.values():
         codes, vectors, continuous = model.run(None, {"samples": samples})
-        assert check(trained, samples, codes) == 0
+        # Of three stages' codes one may lie between two.
+        assert check(trained, samples, codes) <= (trained.model.quantizer.stages > 1)
         np.testing.assert_allclose(vectors, trained.model.quantizer.lookup(torch.from_numpy(codes)), rtol=1e-6)
         z, _ = trained.model._latents(trained.features(samples))
-        np.testing.assert_allclose(continuous, z[0], atol=2e-4)
+        np.testing.assert_allclose(continuous, z[0], atol=5e-4)
 
 
 def test_the_codes_use_the_codebook(trained):
     samples = np.concatenate([voice(130.0, sentence) for sentence in range(6)])
-    assert len(np.unique(session(trained).run(["codes"], {"samples": samples})[0])) > 16
+    codes = session(trained).run(["codes"], {"samples": samples})[0]
+    assert all(len(np.unique(stage)) > 16 for stage in codes.reshape(len(codes), -1).T)
 
 
 @pytest.mark.parametrize("frames", [4, 5, 6, 7, 100, 101])
