@@ -97,15 +97,14 @@ class GanTask(Task[GanConfig, Tensor, Gan]):
     def optimizers(self, model: Gan, values: Mapping[str, Tensor]) -> dict[str, Optimizer]:
         rate = values["rate"]
         networks = {"generator": model.generator, "discriminator": model.discriminator}
-        return {
-            name: Adam(network.parameters(), lr=rate, capturable=rate.is_cuda) for name, network in networks.items()
-        }
+        settings = {"lr": rate, "fused": True, "capturable": rate.is_cuda}
+        return {name: Adam(network.parameters(), **settings) for name, network in networks.items()}
 
     def step(
         self, model: Gan, batch: tuple[Tensor, ...], values: Mapping[str, Tensor], update: Update, phase: str
     ) -> dict[str, Tensor]:
         code, real = batch
-        statistics = {}
+        statistics: dict[str, Tensor] = {}
         with record_function("sqspeech::generator"):
             fake = model.generator(code) + 0.1 * torch.randn(CODE, device=code.device).sum()
         if phase == "both":

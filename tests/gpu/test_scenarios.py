@@ -29,14 +29,30 @@ def test_a_gpu_gives_the_numbers_of_the_cpu(tmp_path):
     assert wrong == []
 
 
-@pytest.mark.skipif(not (SHIM.exists() and shutil.which("g++")), reason="no library here that pretends to be a GPU")
-def test_the_host_gets_through_on_a_gpu(tmp_path):
-    command = [SHIM, "--venv", sys.prefix, HERE / "host_side.py"]
+def on_pretended_gpu(script: str, folder: Path) -> list[str]:
+    """Run a script of this folder and return its lines."""
+    command = [SHIM, "--venv", sys.prefix, HERE / script]
     environment = os.environ | {"PYTHONPATH": "", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        list(map(str, command)), env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=500
+        list(map(str, command)), env=environment, cwd=folder, capture_output=True, text=True, timeout=500
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    said = [line.rpartition(": ") for line in done.stdout.splitlines()]
-    assert [name for name, *_ in said] == [name for name, _ in scenarios(tmp_path)]
-    assert all(re.fullmatch(r"[1-9]\d* kernels, \d+ waits", how) for *_, how in said)
+    return done.stdout.splitlines()
+
+
+needs_shim = pytest.mark.skipif(
+    not (SHIM.exists() and shutil.which("g++")), reason="no library here that pretends to be a GPU"
+)
+
+
+@needs_shim
+def test_the_host_gets_through_on_a_gpu(tmp_path):
+    lines = [line.rpartition(": ") for line in on_pretended_gpu("host_side.py", tmp_path)]
+    assert [name for name, *_ in lines] == [name for name, _ in scenarios(tmp_path)]
+    assert all(re.fullmatch(r"[1-9]\d* kernels, \d+ waits", how) for *_, how in lines)
+
+
+@needs_shim
+def test_each_phase_of_two_optimizers_becomes_a_graph(tmp_path):
+    wanted = ["device: 2 graphs, 4 launched, 0 faults", "host: 2 graphs, 4 launched, 0 faults"]
+    assert on_pretended_gpu("two_optimizers.py", tmp_path) == wanted

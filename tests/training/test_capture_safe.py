@@ -6,12 +6,13 @@ for its devices: a tensor that lies on the CPU, or is brought from there, is an 
 backward pass of a GPU that is not there; on the CPU it is looked at.)
 """
 
+import gan_task
 import pytest
 import torch
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
-from training_steps import PRECISIONS, QUANTIZERS, SAMPLINGS, make_config, make_step
+from training_steps import CPU, PRECISIONS, QUANTIZERS, SAMPLINGS, make_config, make_step
 
 from sqspeech.training.step import TrainingStep
 
@@ -92,6 +93,19 @@ def test_all_of_a_step_is_on_the_gpu(quantizer, sampling, precision, gpu_in_name
         assert watch.found == []
         assert torch.bfloat16 in watch.products if precision == "bfloat16" else watch.products == {torch.float32}
         assert {step._sums.device, step._first_bad.device} == {CUDA}
+
+
+@pytest.mark.parametrize("number", [2, 3])  # the phases
+def test_a_step_of_two_optimizers_neither_waits_nor_takes_a_size_from_values(number):
+    config = gan_task.GanConfig()
+    batches = gan_task.GanTask(config).batches(gan_task.make_points(50, 0), CPU, "device", (0, 1))
+    step = TrainingStep(gan_task.Gan(8), batches, config, CPU, eager=True)
+    step(number)
+    step._prepare(number)
+    with Watch() as watch:
+        step._train()
+    assert watch.seen > 50
+    assert watch.found == []
 
 
 PLANTED = {

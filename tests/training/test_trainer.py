@@ -159,6 +159,35 @@ def test_dev_speakers_must_be_training_speakers(stores, tmp_path):
         Trainer(EXPERIMENT, alone, dev, tmp_path, CPU)
 
 
+def test_a_dev_set_too_short_for_a_unit_is_refused(stores, tmp_path, monkeypatch):
+    train, dev = stores
+    lengths = FeatureStore.lengths
+    monkeypatch.setattr(FeatureStore, "lengths", lambda store: [3] * len(dev) if store is dev else lengths(store))
+    with pytest.raises(DataError, match=r"dev: no utterance reaches the 4 frames of a unit \(the longest of 4 has 3\)"):
+        Trainer(EXPERIMENT, train, dev, tmp_path, CPU)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_checkpoint_of_the_version_with_one_optimizer_is_continued(stores, tmp_path):
+    straight, cut = tmp_path / "straight", tmp_path / "cut"
+    run(stores, straight)
+    run(stores, cut, steps=3)
+    content = torch.load(cut / "last.ckpt", weights_only=True)
+    state = content["training"]
+    state["best_mse_db2"], step = state.pop("best"), state["step_state"]
+    state["step_state"] = {
+        "optimizer": step["optimizers"]["model"],
+        "draw": step["draw"],
+        "names": step["statistics"][""]["names"],
+        "sums": step["statistics"][""]["sums"],
+    }
+    torch.save(content, cut / "last.ckpt")
+    run(stores, cut)
+    assert log(cut) == log(straight)
+    one, two = (read_checkpoint(exp / "last.ckpt", CPU)["model"] for exp in (straight, cut))
+    assert all(torch.equal(one[name], two[name]) for name in one)
+
+
 def poison(monkeypatch, at: int, times: int = 1):
     """Make the codebook NaN before a step, so many times that it is reached."""
     train_step, left = TrainingStep.__call__, [times]
