@@ -6,8 +6,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from sqspeech.config import load_config
-from sqspeech.errors import DataError
+import yaml
+
+from sqspeech.config import ExperimentConfig
+from sqspeech.errors import ConfigError, DataError
 from sqspeech.features import LogMelConfig
 
 UNITS_LINES = 3
@@ -71,10 +73,22 @@ def read_experiment(exp: Path) -> Experiment:
         metrics=_read_metrics(exp / "metrics.json"),
         units_metrics=_read_metrics(exp / "units.json"),
         config=config,
-        features=load_config(exp / "config.yaml").features if config else LogMelConfig(),
+        features=_features(exp / "config.yaml", config),
         commands=_read_commands(exp / "logs"),
         units=_read_units(exp / "units/kaldi/units.txt"),
     )
+
+
+def _features(path: Path, text: str) -> LogMelConfig:
+    """Return the section `features`; the other sections belong to the task."""
+    try:
+        values = yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not YAML ({' '.join(str(error).split())})") from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: not a mapping of sections; see the configurations in recipes/")
+    own = {name: section for name, section in values.items() if name == "features"}
+    return ExperimentConfig.from_dict(own, str(path)).features
 
 
 def _text(path: Path) -> str:

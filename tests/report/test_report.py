@@ -369,6 +369,13 @@ def test_the_output_folder_cannot_be_written(experiment):
         write_report(experiment, experiment / "file" / "report.html")
 
 
+def test_the_configuration_of_another_task_is_shown(experiment):
+    text = "task: mine\nfeatures: {n_mels: 40}\nmine: {anything: 1}\n"
+    (experiment / "config.yaml").write_text(text)
+    assert read_experiment(experiment).features == LogMelConfig(n_mels=40)
+    assert "anything: 1" in report(experiment).text("section", id="configuration")
+
+
 def test_a_configuration_without_features_means_the_default_ones(experiment):
     (experiment / "config.yaml").write_text("encoder: {}\n")
     assert read_experiment(experiment).features == LogMelConfig()
