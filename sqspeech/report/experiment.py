@@ -6,10 +6,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from sqspeech.config import ExperimentConfig
-from sqspeech.errors import ConfigError, DataError
+from sqspeech.config import ExperimentConfig, read_values
+from sqspeech.errors import DataError
 from sqspeech.features import LogMelConfig
 
 UNITS_LINES = 3
@@ -73,21 +71,15 @@ def read_experiment(exp: Path) -> Experiment:
         metrics=_read_metrics(exp / "metrics.json"),
         units_metrics=_read_metrics(exp / "units.json"),
         config=config,
-        features=_features(exp / "config.yaml", config),
+        features=_features(exp / "config.yaml") if config else LogMelConfig(),
         commands=_read_commands(exp / "logs"),
         units=_read_units(exp / "units/kaldi/units.txt"),
     )
 
 
-def _features(path: Path, text: str) -> LogMelConfig:
+def _features(path: Path) -> LogMelConfig:
     """Return the section `features`; the other sections belong to the task."""
-    try:
-        values = yaml.safe_load(text) or {}
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not YAML ({' '.join(str(error).split())})") from None
-    if not isinstance(values, dict):
-        raise ConfigError(f"{path}: not a mapping of sections; see the configurations in recipes/")
-    own = {name: section for name, section in values.items() if name == "features"}
+    own = {name: section for name, section in read_values(path).items() if name == "features"}
     return ExperimentConfig.from_dict(own, str(path)).features
 
 

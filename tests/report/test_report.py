@@ -18,7 +18,8 @@ from sqspeech.features import LogMelConfig
 from sqspeech.report import write_report
 from sqspeech.report.experiment import read_experiment
 from sqspeech.report.listening import LONGEST, MOST_SAMPLES, MOST_SOURCES, MOST_TARGETS, read_listening
-from sqspeech.report.plots import PANELS, panel_picture, panels, usage_picture
+from sqspeech.report.panels import PANELS, panels
+from sqspeech.report.plots import panel_picture, usage_picture
 
 VOID = {"meta", "link", "img", "source", "br"}
 
