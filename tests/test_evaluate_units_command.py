@@ -1,4 +1,4 @@
-"""`sqspeech evaluate-units` as a user meets it; units that were written are stood in for by ones in memory."""
+"""Command `sqspeech evaluate-units`, with units in memory in place of units on disk."""
 
 import json
 import sys

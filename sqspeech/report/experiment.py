@@ -6,7 +6,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from sqspeech.config import load_config
+from sqspeech.config import ExperimentConfig, read_values
 from sqspeech.errors import DataError
 from sqspeech.features import LogMelConfig
 
@@ -71,10 +71,16 @@ def read_experiment(exp: Path) -> Experiment:
         metrics=_read_metrics(exp / "metrics.json"),
         units_metrics=_read_metrics(exp / "units.json"),
         config=config,
-        features=load_config(exp / "config.yaml").features if config else LogMelConfig(),
+        features=_features(exp / "config.yaml") if config else LogMelConfig(),
         commands=_read_commands(exp / "logs"),
         units=_read_units(exp / "units/kaldi/units.txt"),
     )
+
+
+def _features(path: Path) -> LogMelConfig:
+    """Return the section `features`; the other sections belong to the task."""
+    own = {name: section for name, section in read_values(path).items() if name == "features"}
+    return ExperimentConfig.from_dict(own, str(path)).features
 
 
 def _text(path: Path) -> str:

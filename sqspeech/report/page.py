@@ -17,12 +17,11 @@ from sqspeech.report.embed import data_uri, flac_uri
 from sqspeech.report.experiment import Curves, read_experiment
 from sqspeech.report.key_figures import key_figures, other_figures
 from sqspeech.report.listening import Cell, Listening, ListeningRow, read_listening
+from sqspeech.report.panels import Panel, panels
 from sqspeech.report.plots import (
-    Panel,
     Picture,
     colour_bar,
     panel_picture,
-    panels,
     spectrogram_png,
     usage_picture,
 )

@@ -40,7 +40,7 @@ def test_reconstruction_equals_the_definition(trained, data):
     assert result.feature_variance_db2 == pytest.approx(np.concatenate(everything).var(0).mean() * 6400, rel=1e-6)
 
 
-def test_all_figures_are_there_and_plain(trained, data):
+def test_all_figures_are_plain_values(trained, data):
     metrics, failures = evaluate(trained, data, parallel=True)
     assert json.loads(json.dumps(metrics, allow_nan=False)) == metrics
     assert not failures.reasons
@@ -63,7 +63,7 @@ def test_abx_beside_mfcc(trained, data, tmp_path):
         assert 0 <= metrics[name] <= 100
 
 
-def test_bad_and_foreign_utterances_are_skipped_by_name(trained, data, tmp_path):
+def test_damaged_utterances_and_unknown_speakers_are_skipped_by_name(trained, data, tmp_path):
     extra = (
         Utterance(utt_id="f1-bad", spk_id="f1", path=tmp_path / "none.wav"),
         Utterance(utt_id="z-1", spk_id="z", path=data.utterances[0].path),

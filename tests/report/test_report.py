@@ -18,7 +18,8 @@ from sqspeech.features import LogMelConfig
 from sqspeech.report import write_report
 from sqspeech.report.experiment import read_experiment
 from sqspeech.report.listening import LONGEST, MOST_SAMPLES, MOST_SOURCES, MOST_TARGETS, read_listening
-from sqspeech.report.plots import PANELS, panel_picture, panels, usage_picture
+from sqspeech.report.panels import PANELS, panels
+from sqspeech.report.plots import panel_picture, usage_picture
 
 VOID = {"meta", "link", "img", "source", "br"}
 
@@ -367,6 +368,13 @@ def test_the_output_folder_cannot_be_written(experiment):
     (experiment / "file").write_text("")
     with pytest.raises(SqspeechError, match="cannot write"):
         write_report(experiment, experiment / "file" / "report.html")
+
+
+def test_the_configuration_of_another_task_is_shown(experiment):
+    text = "task: mine\nfeatures: {n_mels: 40}\nmine: {anything: 1}\n"
+    (experiment / "config.yaml").write_text(text)
+    assert read_experiment(experiment).features == LogMelConfig(n_mels=40)
+    assert "anything: 1" in report(experiment).text("section", id="configuration")
 
 
 def test_a_configuration_without_features_means_the_default_ones(experiment):

@@ -105,8 +105,8 @@ def mel_distance(a: Float[Tensor, "Ta M"], b: Float[Tensor, "Tb M"], top_db: flo
     """Return the mean distance in dB between two log-mels along their DTW path.
 
     The distance of two frames is the root mean square over the bands of their difference; the path, of steps
-    (1,0), (0,1) and (1,1), has the least sum of it. Each utterance's mean over frames and bands is taken off
-    first: features are scaled by the peak, which a vocoder's phases shift by some dB.
+    (1,0), (0,1) and (1,1), has the least sum of it. Each utterance's mean over frames and bands is
+    subtracted first: features are scaled by the peak, which a vocoder's phases shift by some dB.
 
     Parameters
     ----------

@@ -89,7 +89,7 @@ def count_phones(units: UnitSet, alignments: Mapping[str, Alignment], *, joint: 
 
 
 def phone_purity(counts: NDArray[np.int64]) -> float:
-    """Return the share of steps whose phone is the commonest one of their unit: sum over units of max p(phone, unit).
+    """Return the share of steps with the most frequent phone of their unit: sum over units of max p(phone, unit).
 
     The accuracy of guessing the phone by the unit, in (0, 1], of the counts (P, K).
     """
@@ -97,7 +97,7 @@ def phone_purity(counts: NDArray[np.int64]) -> float:
 
 
 def cluster_purity(counts: NDArray[np.int64]) -> float:
-    """Return the share of steps whose unit is the commonest one of their phone: sum over phones of max p(phone, unit).
+    """Return the share of steps with the most frequent unit of their phone: sum over phones of max p(phone, unit).
 
     The accuracy of guessing the unit by the phone, in (0, 1], of the counts (P, K).
     """

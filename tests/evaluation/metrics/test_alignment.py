@@ -29,7 +29,7 @@ def test_lines_in_any_order_and_ends_that_overlap_by_rounding(ctm) -> None:
     assert alignment.at(np.array([0.1963, 0.19645])) == ["a", "b"]
 
 
-def test_an_onset_belongs_to_its_phone_whatever_the_rounding(ctm) -> None:
+def test_an_onset_belongs_to_its_phone_despite_rounding(ctm) -> None:
     alignment = read_ctm(ctm("".join(f"u 1 {i / 100:.3f} 0.010 {i}\n" for i in range(500))))["u"]
     assert alignment.at((np.arange(500) + 0.5) / 50 - 0.01) == [str(2 * i) if i < 250 else None for i in range(500)]
 

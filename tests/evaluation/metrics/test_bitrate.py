@@ -31,12 +31,12 @@ def test_code_vectors_are_symbols_too() -> None:
     assert bitrate([[(0.5, 1.0), (0.5, 2.0)]], 0.5) == pytest.approx(4.0)
 
 
-def test_one_symbol_carries_nothing() -> None:
+def test_a_single_symbol_has_no_information() -> None:
     assert bitrate([np.full(100, 3)], 2.0) == 0.0
 
 
 @pytest.mark.parametrize(("sequences", "seconds"), [([], 1.0), ([np.array([1])], 0.0)])
-def test_nothing_to_rate(sequences: list[np.ndarray], seconds: float) -> None:
+def test_no_symbols_or_no_duration(sequences: list[np.ndarray], seconds: float) -> None:
     with pytest.raises(DataError, match="no bitrate"):
         bitrate(sequences, seconds)
 

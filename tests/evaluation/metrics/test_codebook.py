@@ -12,7 +12,7 @@ def test_usage_counts_every_code_of_every_utterance() -> None:
 
 
 @pytest.mark.parametrize("code", [-1, 5])
-def test_code_outside_the_codebook_is_no_count(code: int) -> None:
+def test_a_code_outside_the_codebook_is_refused(code: int) -> None:
     with pytest.raises(ValueError, match=r"negative|broadcast"):
         usage([np.array([0, code])], 5)
 

@@ -25,7 +25,7 @@ def test_speakers_far_apart_are_all_recognised() -> None:
     assert (leakage.speakers, leakage.utterances, leakage.left_out) == (3, 30, ())
 
 
-def test_what_tells_nothing_is_near_chance() -> None:
+def test_features_without_information_are_near_chance() -> None:
     """A classifier that was tested on what it was trained on would reach far more, with 40 features."""
     leakage = speaker_leakage(*corpus(0.0, counts=(40, 40), size=40))
     assert 30 < leakage.accuracy < 70
@@ -65,7 +65,7 @@ def test_speakers_with_few_utterances() -> None:
     assert leakage.accuracy == 100.0
 
 
-def test_a_unit_that_never_varies_is_no_trouble() -> None:
+def test_a_constant_feature_is_allowed() -> None:
     features, speakers = corpus(20.0)
     assert speaker_leakage({name: np.append(v, 0.0) for name, v in features.items()}, speakers).accuracy == 100.0
 

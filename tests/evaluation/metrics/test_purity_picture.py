@@ -6,18 +6,18 @@ from sqspeech.evaluation.metrics.purity import PhoneCounts
 from sqspeech.evaluation.metrics.purity_picture import draw_phones, seriation
 
 
-def test_units_stand_by_their_commonest_phone() -> None:
+def test_units_are_sorted_by_their_most_frequent_phone() -> None:
     # Phones 0 and 2 are alike, and so are 1 and 3; unit 3 is unused.
     counts = np.array([[50, 0, 20, 0, 0], [0, 60, 0, 0, 9], [40, 0, 30, 0, 0], [0, 30, 0, 0, 10]])
     rows, columns = seriation(counts)
     assert sorted(rows) == [0, 1, 2, 3]
     assert {tuple(sorted(rows[:2])), tuple(sorted(rows[2:]))} == {(0, 2), (1, 3)}
     assert sorted(columns) == [0, 1, 2, 4]
-    commonest = [list(rows).index(counts[:, column].argmax()) for column in columns]
-    assert commonest == sorted(commonest)
+    most_frequent = [list(rows).index(counts[:, column].argmax()) for column in columns]
+    assert most_frequent == sorted(most_frequent)
 
 
-def test_purer_units_come_first_and_rare_phones_not_at_all() -> None:
+def test_purer_units_come_first_and_rare_phones_are_left_out() -> None:
     counts = np.array([[500, 900, 300, 0], [500, 100, 300, 0], [0, 0, 0, 2]])
     rows, columns = seriation(counts)
     assert sorted(rows) == [0, 1]

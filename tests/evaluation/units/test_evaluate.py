@@ -1,4 +1,4 @@
-"""The whole table of units, on a tiny corpus whose units are known."""
+"""Evaluation of units on a tiny corpus with known units."""
 
 import json
 from collections import Counter
@@ -66,12 +66,12 @@ def ctm(data, tmp_path) -> Path:
 
 
 def changed(units: UnitSet, **by_utterance: Units | None) -> UnitSet:
-    """The units with other ones of some utterances (f1_00 is f1-00), or without them."""
+    """Replace the units of some utterances (f1_00 is f1-00), or remove them."""
     named = {name.replace("_", "-"): value for name, value in by_utterance.items()}
     return replace(units, units={name: value for name, value in {**units.units, **named}.items() if value is not None})
 
 
-def test_everything_is_measured_and_plain(units, data, item, ctm) -> None:
+def test_all_metrics_are_plain_values(units, data, item, ctm) -> None:
     coarse = replace(units, units={name: Units(codes=units[name].codes % 2) for name in units})
     evaluation = evaluate_units({"fine": units, "coarse": coarse}, data, item=item, alignment=ctm)
     metrics = evaluation.metrics
@@ -121,7 +121,7 @@ def test_baselines_are_those_of_the_same_recordings(units, data, item) -> None:
     assert baselines["log_mel"]["speaker_accuracy"] > 50
 
 
-def test_units_that_name_their_speaker_leak_it(units, data) -> None:
+def test_units_that_encode_the_speaker_have_full_speaker_leakage(units, data) -> None:
     speakers = {speaker: number for number, speaker in enumerate(data.speakers)}
     telling = {u.utt_id: Units(codes=np.full(STEPS, speakers[u.spk_id])) for u in data}
     metrics = evaluate_units({"x": replace(units, units=telling)}, data).metrics
@@ -129,20 +129,20 @@ def test_units_that_name_their_speaker_leak_it(units, data) -> None:
     assert metrics["speaker_chance"] == 25.0
 
 
-def test_what_is_passed_over_is_said(units, data, ctm) -> None:
+def test_notes_list_the_data_that_are_left_out(units, data, ctm) -> None:
     ctm.write_text("".join(line for line in ctm.read_text().splitlines(True) if not line.startswith("f1-00")))
     fewer = changed(units, m1_00=None, m1_01=None)
     metrics = evaluate_units({"x": fewer}, data, alignment=ctm).metrics
     assert metrics["systems"]["x"]["utterances_without_alignment"] == 1
     assert metrics["notes"] == [
         "utterances of the data directory without units: 2",
-        "not in the speaker accuracy, as their speakers' only utterances: 1 (m1-02)",
         "not in the purities, as the alignment lacks them: 1 (f1-00)",
+        "not in the speaker accuracy, as their speakers' only utterances: 1 (m1-02)",
     ]
     assert metrics["notes"][1] in unit_table(metrics)
 
 
-def test_the_table_has_a_column_a_system_and_says_what_is_better(units, data, item, ctm) -> None:
+def test_the_table_has_a_column_for_each_system_and_the_better_direction(units, data, item, ctm) -> None:
     metrics = evaluate_units({"first": units, "second": units}, data, item=item, alignment=ctm).metrics
     text = unit_table(metrics)
     rows = {line.split("│")[1].strip(): line.split("│")[2:-1] for line in text.splitlines() if line.startswith("│")}
@@ -204,7 +204,7 @@ def test_units_that_cannot_be_used(units, data, case: str) -> None:
         evaluate_units({"x": spoil(units)}, data)
 
 
-def test_one_speaker_has_all_but_a_speaker_accuracy(units, data, tmp_path) -> None:
+def test_a_single_speaker_has_all_metrics_but_speaker_accuracy(units, data, tmp_path) -> None:
     own = replace(units, units={name: units[name] for name in units if name.startswith("f1")})
     metrics = evaluate_units({"x": own}, data).metrics
     assert metrics["systems"]["x"]["bitrate"] > 0
@@ -216,7 +216,7 @@ def test_one_speaker_has_all_but_a_speaker_accuracy(units, data, tmp_path) -> No
     assert not (tmp_path / "trade.png").exists()
 
 
-def test_vectors_that_are_not_one_a_step(units, data, item) -> None:
+def test_vectors_that_do_not_fit_the_codes(units, data, item) -> None:
     short = replace(units["f1-00"], vectors=units["f1-00"].vectors[:-1])
     with pytest.raises(DataError, match=r"f1-00: features of shape \(38, 4\), expected \(39, 4\)"):
         evaluate_units({"x": changed(units, f1_00=short)}, data, item=item)
@@ -285,7 +285,7 @@ def test_units_of_several_stages(units, data, item, ctm) -> None:
     assert {name: two[name] for name in ("phone_purity", "cluster_purity", "pnmi")} == {
         name: one[name] for name in ("phone_purity", "cluster_purity", "pnmi")
     }
-    assert two["pnmi_of_joint"] >= two["pnmi"]
+    assert two["pnmi_of_joint"] >= two["pnmi"] - 1e-9
     assert two["perplexity_by_stage"][0] == one["perplexity"]
     assert two["perplexity"] == pytest.approx(np.mean(two["perplexity_by_stage"]))
     assert two["active_codes_by_stage"] == [4, SIZE]

@@ -30,33 +30,33 @@ def colours(path: Path) -> set[tuple[int, ...]]:
     return set(map(tuple, image.reshape(-1, 3).tolist()))
 
 
-def test_the_trade_shows_every_system(tmp_path) -> None:
+def test_every_system_is_drawn(tmp_path) -> None:
     draw_trade(tmp_path / "trade.png", metrics())
     assert {(31, 119, 180), (255, 127, 14)} <= colours(tmp_path / "trade.png")
 
 
-def test_without_abx_there_is_the_speaker_alone(tmp_path) -> None:
+def test_without_abx_speaker_accuracy_alone_is_drawn(tmp_path) -> None:
     draw_trade(tmp_path / "both.png", metrics())
     draw_trade(tmp_path / "one.png", metrics(item=False))
     with Image.open(tmp_path / "both.png") as both, Image.open(tmp_path / "one.png") as one:
         assert both.width == 2 * one.width
 
 
-def test_without_speakers_there_are_the_phones_alone(tmp_path) -> None:
+def test_without_speakers_abx_alone_is_drawn(tmp_path) -> None:
     draw_trade(tmp_path / "both.png", metrics())
     draw_trade(tmp_path / "one.png", metrics() | {"speaker_chance": None})
     with Image.open(tmp_path / "both.png") as both, Image.open(tmp_path / "one.png") as one:
         assert both.width == 2 * one.width
 
 
-def test_all_at_zero_is_drawn(tmp_path) -> None:
+def test_a_bitrate_of_zero_is_drawn(tmp_path) -> None:
     figures = metrics()
     del figures["systems"]["a"]
     draw_trade(tmp_path / "trade.png", figures)
     assert (31, 119, 180) in colours(tmp_path / "trade.png")
 
 
-def test_where_nothing_can_be_written(tmp_path) -> None:
+def test_a_path_that_cannot_be_written(tmp_path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(SqspeechError, match="cannot write"):
         draw_trade(tmp_path / "file/trade.png", metrics())
