@@ -36,6 +36,7 @@ OPTIONS = {
     },
     "export": {"--output", "-o", "--input"},
     "convert": {"--to", "--list", "--vocoder", "--pitch", "--output", "-o", "--jobs", "--device", "--strict"},
+    "decode": {"--to", "--list", "--vocoder", "--output", "-o", "--device", "--strict"},
     "evaluate": {
         "--output",
         "-o",

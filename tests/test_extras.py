@@ -46,7 +46,7 @@ LACKING = {
     "data_prep.vctk --trim-silence": ("librosa", "data"),
 }
 WORKING = [
-    *("features", "validate", "units", "convert", "enroll", "speakers", "doctor", "recipes"),
+    *("features", "validate", "units", "decode", "convert", "enroll", "speakers", "doctor", "recipes"),
     *("data_prep.folder", "data_prep.vctk"),
 ]
 
@@ -79,6 +79,7 @@ def commands(experiment: Experiment, out: Path) -> dict[str, list[str]]:
         "features": [data, out / "dump", "--config", config],
         "validate": [data],
         "units": [checkpoint, wav, "-o", out / "units"],
+        "decode": [checkpoint, out / "units", "--to", "f1", "-o", out / "decoded"],
         "convert": [checkpoint, wav, "--to", "f1", "-o", out / "converted"],
         "enroll": [checkpoint, root / "corpus/train", "--name", "me", "-o", out / "me.ckpt"],
         "speakers": [checkpoint],
