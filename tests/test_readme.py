@@ -9,7 +9,8 @@ import soundfile
 from corpus import voice
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
-EXAMPLES = re.findall(r"^```python\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+SECTION = README.partition("## From Python")[2].partition("\n## ")[0]
+EXAMPLES = re.findall(r"^```python\n(.*?)^```", SECTION, re.DOTALL | re.MULTILINE)
 
 
 def test_speech_is_encoded_and_decoded(experiment, tmp_path, monkeypatch, capsys):
