@@ -16,8 +16,8 @@ from typer.main import get_command
 from sqspeech import cli
 
 OPTIONS = {
-    "features": {"--config", "--set", "--jobs", "--device", "--shard", "--strict"},
-    "validate": {"--fix", "--jobs", "--report", "--strict"},
+    "features": {"--config", "--set", "--jobs", "--cluster", "--device", "--shard", "--strict"},
+    "validate": {"--fix", "--jobs", "--cluster", "--report", "--strict"},
     "train": {"--config", "--set", "--device", "--residency", "--on-nan", "--eager", "--profile"},
     "units": {
         "--output",
@@ -29,13 +29,26 @@ OPTIONS = {
         "--soft",
         "--continuous",
         "--jobs",
+        "--cluster",
         "--shard",
         "--precision",
         "--device",
         "--strict",
     },
     "export": {"--output", "-o", "--input"},
-    "convert": {"--to", "--list", "--vocoder", "--pitch", "--output", "-o", "--jobs", "--device", "--strict"},
+    "convert": {
+        "--to",
+        "--list",
+        "--vocoder",
+        "--pitch",
+        "--output",
+        "-o",
+        "--jobs",
+        "--cluster",
+        "--device",
+        "--strict",
+    },
+    "decode": {"--to", "--list", "--vocoder", "--output", "-o", "--device", "--strict"},
     "evaluate": {
         "--output",
         "-o",

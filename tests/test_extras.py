@@ -41,12 +41,13 @@ LACKING = {
     "report": ("jinja2", "eval"),
     "export": ("onnx", "export"),
     "units --format parquet": ("polars", "parquet"),
+    "units --cluster tcp://127.0.0.1:1": ("distributed", "cluster"),
     "data_prep.download": ("requests", "data"),
     "data_prep.mini": ("espeakng_loader", "data"),
     "data_prep.vctk --trim-silence": ("librosa", "data"),
 }
 WORKING = [
-    *("features", "validate", "units", "convert", "enroll", "speakers", "doctor", "recipes"),
+    *("features", "validate", "units", "decode", "convert", "enroll", "speakers", "doctor", "recipes"),
     *("data_prep.folder", "data_prep.vctk"),
 ]
 
@@ -76,9 +77,11 @@ def commands(experiment: Experiment, out: Path) -> dict[str, list[str]]:
         "report": [checkpoint.parent, "-o", out / "r.html"],
         "export": [checkpoint, "-o", out / "m.onnx"],
         "units --format parquet": [checkpoint, wav, "-o", out / "parquet"],
+        "units --cluster tcp://127.0.0.1:1": [checkpoint, wav, "-o", out / "clustered"],
         "features": [data, out / "dump", "--config", config],
         "validate": [data],
         "units": [checkpoint, wav, "-o", out / "units"],
+        "decode": [checkpoint, out / "units", "--to", "f1", "-o", out / "decoded"],
         "convert": [checkpoint, wav, "--to", "f1", "-o", out / "converted"],
         "enroll": [checkpoint, root / "corpus/train", "--name", "me", "-o", out / "me.ckpt"],
         "speakers": [checkpoint],
