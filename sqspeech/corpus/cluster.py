@@ -15,6 +15,7 @@ from uuid import uuid4
 from distributed import Client, KilledWorker, Worker, WorkerPlugin, get_worker
 
 from sqspeech.corpus.processes import use_one_thread
+from sqspeech.corpus.runner import Workers
 from sqspeech.errors import SqspeechError
 
 # In seconds: until an address counts as one that nobody answers, and between two looks at how many workers there are.
@@ -53,7 +54,7 @@ def connect(address: str) -> Iterator["Cluster"]:
         client.close()
 
 
-class Cluster:
+class Cluster(Workers):
     """The workers of a Dask scheduler, however they were started, also those that come later.
 
     A task whose worker dies is run by another; the scheduler gives one up that several workers died of
