@@ -88,10 +88,8 @@ def open_workers(jobs: int, cluster: str | None) -> "Iterator[Workers]":
         return
     if jobs > 1:
         raise SqspeechError(f"--jobs {jobs} --cluster {cluster}: the cluster has its own workers; leave --jobs out")
-    try:
-        from sqspeech.corpus.cluster import connect
-    except ImportError as error:
-        raise SqspeechError(f"--cluster: {error.name} is not installed; pip install 'sqspeech[cluster]'") from None
+    from sqspeech.corpus.cluster import connect
+
     with connect(cluster) as workers:
         yield workers
 

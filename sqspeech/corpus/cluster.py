@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from time import monotonic
 from typing import Any, ClassVar
 from uuid import uuid4
@@ -15,6 +16,7 @@ from uuid import uuid4
 from distributed import Client, KilledWorker, Worker, WorkerPlugin, get_worker
 
 from sqspeech.corpus.processes import use_one_thread
+from sqspeech.corpus.runner import Workers
 from sqspeech.errors import SqspeechError
 
 # In seconds: until an address counts as one that nobody answers, and between two looks at how many workers there are.
@@ -53,7 +55,7 @@ def connect(address: str) -> Iterator["Cluster"]:
         client.close()
 
 
-class Cluster:
+class Cluster(Workers):
     """The workers of a Dask scheduler, however they were started, also those that come later.
 
     A task whose worker dies is run by another; the scheduler gives one up that several workers died of
@@ -90,18 +92,21 @@ class Cluster:
 
 
 class Function(WorkerPlugin):
-    """A function that a worker reads from bytes once, when it begins or when the function is new."""
+    """A function that a worker reads from bytes once, for its first item."""
 
     def __init__(self, pickled: bytes) -> None:
         self.pickled, self.folder = pickled, Path.cwd()
 
     def setup(self, worker: Worker) -> None:
-        """Read the function."""
-        self.function = pickle.loads(self.pickled)  # noqa: S301 (from the client)
+        """Prepare for items; reading the function here would keep the worker from answering meanwhile."""
+        self.reading = Lock()
+        self.function: Any = None
 
     def apply(self, item: Any) -> Any:
         """Compute an item, with relative paths and threads as they are for a process of the client's machine."""
         os.chdir(self.folder)
+        with self.reading:
+            self.function = self.function or pickle.loads(self.pickled)  # noqa: S301 (from the client)
         use_one_thread()
         return self.function(item)
 

@@ -15,12 +15,14 @@ from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from typing import Any, ClassVar
 
+from sqspeech.corpus.runner import Workers
+
 # Enough that a long recording does not idle the others, few enough that results never pile up.
 WAITING_PER_JOB = 4
 
 
 @dataclass(frozen=True)
-class Processes:
+class Processes(Workers):
     """Fresh processes of this machine, each with one thread, which end with whoever started them.
 
     It is the standard library's pool, made anew where a process has died. Two libraries were tried in its place, with

@@ -1,17 +1,18 @@
 """Map a function over the items of a corpus: results in order, few of them waiting, no end of the run by one item."""
 
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, wait
 from contextlib import AbstractContextManager
 from itertools import islice
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 # The reason that stands for an item on which a worker died.
 DIED = "the process that read it died, out of memory or by a fault in the decoder; look at the file"
 
 
-class Workers(Protocol):
+class Workers(ABC):
     """Place where the items of a corpus are computed.
 
     Attributes
@@ -22,9 +23,11 @@ class Workers(Protocol):
 
     deaths: ClassVar[tuple[type[BaseException], ...]]
 
+    @abstractmethod
     def look_ahead(self) -> int:
         """Return how many items may be under way or wait for their turn."""
 
+    @abstractmethod
     def start[T, R](self, function: Callable[[T], R]) -> AbstractContextManager[Callable[[T], Future[R]]]:
         """Give every worker the function, once, as bytes; the value submits an item.
 
