@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import librosa
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
@@ -40,6 +39,8 @@ class SpeakerClassifier:
         return 100 * float(np.mean([self.classify(samples) == speaker for samples, speaker in utterances]))
 
     def _features(self, samples: Samples) -> NDArray[np.float64]:
+        import librosa  # slow to import, and not needed for units
+
         mfcc = librosa.feature.mfcc(y=samples, sr=self.sample_rate, n_mfcc=COEFFICIENTS + 1, n_fft=512, hop_length=160)
         mfcc = mfcc[1:]  # without the level
         changes = np.diff(mfcc, axis=1)

@@ -1,6 +1,5 @@
 """Mel-cepstra from WORLD's spectral envelope, and their alignment."""
 
-import librosa
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
@@ -50,6 +49,8 @@ def mel_cepstrum(power: Float[np.ndarray, "T F"]) -> NDArray[np.float64]:
 
 def align(a: Analysis, b: Analysis) -> NDArray[np.intp]:
     """Return the DTW path (P, 2) of pairs of frames with the least sum of distances between cepstra without c0."""
+    import librosa  # slow to import, and not needed for units
+
     _, path = librosa.sequence.dtw(a.cepstrum[:, 1:].T, b.cepstrum[:, 1:].T)
     found: NDArray[np.intp] = path[::-1]
     return found

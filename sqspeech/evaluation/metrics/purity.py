@@ -156,7 +156,7 @@ class Purity(UnitMetric):
 
     def draw(self, folder: Path) -> None:
         """Write phones-SYSTEM.png for each system."""
-        from sqspeech.evaluation.metrics.purity_picture import draw_phones
+        from sqspeech.evaluation.phone_picture import draw_phones
 
         forms = distinct(self.phones, lambda name: name.replace("/", "-"))
         for name, phones in self.phones.items():

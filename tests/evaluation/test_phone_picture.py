@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from sqspeech.evaluation.metrics.purity import PhoneCounts
-from sqspeech.evaluation.metrics.purity_picture import draw_phones, seriation
+from sqspeech.evaluation.phone_picture import draw_phones, seriation
 
 
 def test_units_are_sorted_by_their_most_frequent_phone() -> None:
