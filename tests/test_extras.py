@@ -71,6 +71,7 @@ def commands(experiment: Experiment, out: Path) -> dict[str, list[str]]:
     config, data, wav = root / "c.yaml", root / "corpus/dev", root / "corpus/dev/f1-03.wav"
     vctk = write_080(out / "VCTK-Corpus", recordings(1))
     arguments = {
+        "units": [checkpoint, wav, "-o", out / "units"],
         "train": [root / "dump", out / "exp", "--config", config],
         "evaluate": [checkpoint, data, "-o", out / "m.json"],
         "evaluate-units": [out / "units", "--data", data, "-o", out / "u.json"],
@@ -80,7 +81,6 @@ def commands(experiment: Experiment, out: Path) -> dict[str, list[str]]:
         "units --cluster tcp://127.0.0.1:1": [checkpoint, wav, "-o", out / "clustered"],
         "features": [data, out / "dump", "--config", config],
         "validate": [data],
-        "units": [checkpoint, wav, "-o", out / "units"],
         "decode": [checkpoint, out / "units", "--to", "f1", "-o", out / "decoded"],
         "convert": [checkpoint, wav, "--to", "f1", "-o", out / "converted"],
         "enroll": [checkpoint, root / "corpus/train", "--name", "me", "-o", out / "me.ckpt"],
