@@ -84,7 +84,9 @@ class GanTask(Task[GanConfig, Tensor, Gan]):
     def model(self, train: Tensor) -> Gan:
         return Gan(self.config.network.width)
 
-    def batches(self, train: Tensor, device: torch.device, residency: str, part: tuple[int, int]) -> Rows:
+    def batches(
+        self, model: nn.Module, train: Tensor, device: torch.device, residency: str, part: tuple[int, int]
+    ) -> Rows:
         return Rows(train, device, residency != "host", self.config.training.batch_size, part)
 
     def schedule(self, step: int) -> dict[str, float]:

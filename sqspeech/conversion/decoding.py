@@ -1,6 +1,6 @@
 """Speech of units on disk, with a manifest of what became of each utterance."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,6 +115,7 @@ def decode_all(
     items = [(request, units[request.utt_id]) for request in requests]
     decoding = Decoding(codec, chosen, output)
     with ExitStack() as stack:
+        results: Iterable[list[str] | str]
         if isinstance(workers, Processes) and workers.jobs == 1:
             results = map(decoding, items)
         else:

@@ -21,7 +21,7 @@ DRAWS = 3
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
 class CropConfig:
-    """A batch: `batch_size` crops of `frames` reconstructed frames each (an even number).
+    """A batch: `batch_size` crops of `frames` reconstructed frames each, a multiple of the encoder's stride.
 
     `sampling` draws first an utterance uniformly and then a position uniformly over all that fit (utterance, the
     published way); or all positions of all utterances alike (duration); or first a speaker, then an utterance of
@@ -30,7 +30,7 @@ class CropConfig:
     """
 
     batch_size: int = Field(default=52, ge=2)
-    frames: int = Field(default=32, ge=2, multiple_of=2)
+    frames: int = Field(default=32, ge=1)
     sampling: Literal["utterance", "duration", "speaker"] = "utterance"
     storage: Storage = "float32"
 
@@ -51,7 +51,9 @@ class Crops:
     seed
         Of the draws.
     part
-        This process's place, from 0, and the number of processes that share a batch: consecutive rows each.
+        This process's rank and the number of processes that share a batch: consecutive rows each.
+    context
+        The frames that the encoder needs beside those that are reconstructed.
 
     Attributes
     ----------
@@ -76,9 +78,10 @@ class Crops:
         *,
         seed: int,
         part: tuple[int, int] = (0, 1),
+        context: int = CONTEXT,
     ) -> None:
         self.seed, self.on_device = seed, frames.resident
-        self._frames, self._length, self._sampling = frames, config.frames + CONTEXT, config.sampling
+        self._frames, self._length, self._sampling = frames, config.frames + context, config.sampling
         kept = torch.nonzero(frames.lengths >= self._length).flatten()
         self.left_out = len(frames.lengths) - len(kept)
         if not len(kept):
@@ -106,7 +109,7 @@ class Crops:
         return hash_numbers(self.seed, step)
 
     def batch(self, key: int | Int[Tensor, ""]) -> tuple[Float[Tensor, "B T M"], Int[Tensor, " B"]]:
-        """Return this process's crops of a step, T = frames + 2, and the speakers' indices, where the frames are.
+        """Return this process's crops of a step, T = frames + context, and the speakers' indices, where the frames are.
 
         `key` is that of the step, as a number or as a tensor there.
         """

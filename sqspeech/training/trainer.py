@@ -88,7 +88,7 @@ class Trainer:
         torch.manual_seed(training.seed)
         self.model = self.task.model(train).to(device)
         self.measure = self.task.dev_metrics(self.model, train, dev, device)
-        self.batches = self.task.batches(train, device, residency, part())
+        self.batches = self.task.batches(self.model, train, device, residency, part())
         self.train_step = TrainingStep(self.model, self.batches, config, device, eager=eager)
         self.health = Health(lambda *values: self.task.warnings(self.model, *values))
         if content:

@@ -98,7 +98,7 @@ def test_all_of_a_step_is_on_the_gpu(quantizer, sampling, precision, gpu_in_name
 @pytest.mark.parametrize("number", [2, 3])  # the phases
 def test_a_step_of_two_optimizers_neither_waits_nor_takes_a_size_from_values(number):
     config = gan_task.GanConfig()
-    batches = gan_task.GanTask(config).batches(gan_task.make_points(50, 0), CPU, "device", (0, 1))
+    batches = gan_task.GanTask(config).batches(None, gan_task.make_points(50, 0), CPU, "device", (0, 1))
     step = TrainingStep(gan_task.Gan(8), batches, config, CPU, eager=True)
     step(number)
     step._prepare(number)

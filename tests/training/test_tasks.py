@@ -51,7 +51,7 @@ def train_plainly(steps: int) -> tuple[gan_task.Gan, list[float]]:
     """The same training as a plain loop; the errors of its steps."""
     torch.manual_seed(0)
     model, errors = gan_task.Gan(8), []
-    batches = GanTask(CONFIG).batches(TRAIN, CPU, "device", (0, 1))
+    batches = GanTask(CONFIG).batches(None, TRAIN, CPU, "device", (0, 1))
     adams = {name: torch.optim.Adam(getattr(model, name).parameters()) for name in ("generator", "discriminator")}
 
     def descend(name: str, loss: torch.Tensor, rate: float) -> None:
@@ -92,7 +92,7 @@ def test_it_trains_as_a_plain_loop_does(tmp_path):
 
 
 def test_a_statistic_of_some_phases_is_averaged_over_their_steps():
-    batches = GanTask(CONFIG).batches(TRAIN, CPU, "device", (0, 1))
+    batches = GanTask(CONFIG).batches(None, TRAIN, CPU, "device", (0, 1))
     step = TrainingStep(gan_task.Gan(8), batches, CONFIG, CPU, eager=True)
     for number in range(6):
         if number == 2:  # where the discriminator joins

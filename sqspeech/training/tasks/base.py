@@ -85,7 +85,9 @@ class Task[Config: TaskConfig, Data, Model: nn.Module](ABC):
         """Return the untrained model, on the CPU; torch's generator is seeded."""
 
     @abstractmethod
-    def batches(self, train: Data, device: device, residency: Residency, part: tuple[int, int]) -> Batches:
+    def batches(
+        self, model: Model, train: Data, device: device, residency: Residency, part: tuple[int, int]
+    ) -> Batches:
         """Return the batches; `part` is this process's rank and the number of processes that share each batch.
 
         Raises

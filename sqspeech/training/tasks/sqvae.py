@@ -14,7 +14,7 @@ from sqspeech.data.crops import Crops
 from sqspeech.data.feature_store import FeatureStore, read_state
 from sqspeech.data.frame_cache import load_frames
 from sqspeech.data.speaker_pitch import read_speaker_pitch
-from sqspeech.errors import DataError
+from sqspeech.errors import ConfigError, DataError
 from sqspeech.models.sqvae import SQVAE
 from sqspeech.training.codebook_faults import find_faults
 from sqspeech.training.dev_metrics import Validation
@@ -48,12 +48,18 @@ class SqvaeTask(Task[ExperimentConfig, FeatureStore, SQVAE]):
         """See `Task`."""
         return build_model(self.config, len(train.data.speakers))
 
-    def batches(self, train: FeatureStore, device: torch.device, residency: Residency, part: tuple[int, int]) -> Crops:
-        """See `Task`."""
+    def batches(
+        self, model: SQVAE, train: FeatureStore, device: torch.device, residency: Residency, part: tuple[int, int]
+    ) -> Crops:
+        """See `Task`; raises ConfigError where crops are no whole number of the encoder's units."""
+        geometry, crops = model.geometry, self.config.crops
+        if crops.frames % geometry.stride:
+            raise ConfigError(f"crops.frames: {crops.frames} is no multiple of the encoder's stride, {geometry.stride}")
         frames = load_frames(train, residency, self.config.crops.storage, device, sharers=processes_here())
         places = {speaker: index for index, speaker in enumerate(train.data.speakers)}
         speakers = [places[utterance.spk_id] for utterance in train.data]
-        return Crops(frames, speakers, self.config.crops, seed=self.config.training.seed, part=part)
+        context = geometry.left + geometry.right
+        return Crops(frames, speakers, crops, seed=self.config.training.seed, part=part, context=context)
 
     def schedule(self, step: int) -> dict[str, float]:
         """Return the Gumbel temperature and the learning rate."""

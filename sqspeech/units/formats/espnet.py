@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import ClassVar
 
 from sqspeech.codec.units import Units
 from sqspeech.data.tables import read_table
@@ -14,8 +15,8 @@ from sqspeech.units.formats.entry import Contents, Entry, integers, spaced
 class Espnet:
     """ESPnet's discrete tokens."""
 
-    HOLDS = frozenset[str]()
-    FILES = ("text.ts", "text.rm")
+    HOLDS: ClassVar[frozenset[str]] = frozenset()
+    FILES: ClassVar[tuple[str, ...]] = ("text.ts", "text.rm")
 
     @staticmethod
     def write(folder: Path, entries: Iterable[Entry], contents: Contents) -> None:

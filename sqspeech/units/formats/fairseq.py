@@ -7,6 +7,7 @@ where it is a part of a recording.
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import ClassVar
 
 from sqspeech.codec.units import Units
 from sqspeech.errors import DataError
@@ -18,8 +19,8 @@ from sqspeech.units.formats.entry import Contents, Entry, integers, spaced
 class Fairseq:
     """Units of fairseq and GSLM, with the manifest of their recordings."""
 
-    HOLDS = frozenset({"deduplicated"})
-    FILES = ("units.txt", "manifest.tsv")
+    HOLDS: ClassVar[frozenset[str]] = frozenset({"deduplicated"})
+    FILES: ClassVar[tuple[str, ...]] = ("units.txt", "manifest.tsv")
 
     @staticmethod
     def write(folder: Path, entries: Iterable[Entry], contents: Contents) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import BinaryIO, TextIO
+from typing import BinaryIO, ClassVar, TextIO
 
 import kaldiio
 import numpy as np
@@ -20,8 +20,12 @@ from sqspeech.units.formats.entry import ALL, Contents, Entry, integers, spaced
 class Kaldi:
     """Kaldi's text and archives."""
 
-    HOLDS = ALL
-    FILES = ("units.txt", "durations.txt", *(f"{name}.{end}" for name in MATRICES for end in ("scp", "ark")))
+    HOLDS: ClassVar[frozenset[str]] = ALL
+    FILES: ClassVar[tuple[str, ...]] = (
+        "units.txt",
+        "durations.txt",
+        *(f"{name}.{end}" for name in MATRICES for end in ("scp", "ark")),
+    )
 
     @staticmethod
     def write(folder: Path, entries: Iterable[Entry], contents: Contents) -> None:

@@ -5,7 +5,7 @@ import zlib
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +20,8 @@ from sqspeech.units.formats.entry import ALL, Contents, Entry
 class Npz:
     """NumPy's archives."""
 
-    HOLDS = ALL
-    FILES = tuple(f"{name}.npz" for name in ("units", "durations", *MATRICES))
+    HOLDS: ClassVar[frozenset[str]] = ALL
+    FILES: ClassVar[tuple[str, ...]] = tuple(f"{name}.npz" for name in ("units", "durations", *MATRICES))
 
     @staticmethod
     def write(folder: Path, entries: Iterable[Entry], contents: Contents) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +18,8 @@ from sqspeech.units.formats.entry import ALL, Contents, Entry
 class Parquet:
     """A Parquet table."""
 
-    HOLDS = ALL
-    FILES = ("units.parquet",)
+    HOLDS: ClassVar[frozenset[str]] = ALL
+    FILES: ClassVar[tuple[str, ...]] = ("units.parquet",)
 
     @staticmethod
     def write(folder: Path, entries: Iterable[Entry], contents: Contents) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +18,8 @@ from sqspeech.units.formats.entry import Contents, Entry, integers, spaced
 class Textless:
     """textless-lib's units and durations."""
 
-    HOLDS = frozenset({"deduplicated", "durations"})
-    FILES = ("units.units", "units.durations")
+    HOLDS: ClassVar[frozenset[str]] = frozenset({"deduplicated", "durations"})
+    FILES: ClassVar[tuple[str, ...]] = ("units.units", "units.durations")
 
     @staticmethod
     def write(folder: Path, entries: Iterable[Entry], contents: Contents) -> None:

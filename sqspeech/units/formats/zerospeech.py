@@ -6,7 +6,7 @@ The challenge reads vectors and no indices, each step for itself, so that repeti
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +26,8 @@ CODES = "codes.npy"
 class ZeroSpeech:
     """Code vectors as text, as the ZeroSpeech challenges of 2019 and 2020 read them."""
 
-    HOLDS = frozenset[str]()
-    FILES = ("*.txt", "codebook.npy", "codes.npy")
+    HOLDS: ClassVar[frozenset[str]] = frozenset()
+    FILES: ClassVar[tuple[str, ...]] = ("*.txt", "codebook.npy", "codes.npy")
 
     @staticmethod
     def write(folder: Path, entries: Iterable[Entry], contents: Contents) -> None:
