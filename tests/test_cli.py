@@ -48,7 +48,7 @@ OPTIONS = {
         "--device",
         "--strict",
     },
-    "decode": {"--to", "--list", "--vocoder", "--output", "-o", "--device", "--strict"},
+    "decode": {"--to", "--list", "--vocoder", "--output", "-o", "--jobs", "--cluster", "--device", "--strict"},
     "evaluate": {
         "--output",
         "-o",
