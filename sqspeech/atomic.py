@@ -37,7 +37,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise cannot_write(path, error) from error
     finally:
-        # When even the folder could not be made there is nothing to delete, and unlink says so.
+        # When even the folder could not be made there is nothing to delete, and unlink fails.
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
 

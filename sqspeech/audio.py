@@ -32,7 +32,7 @@ LOWEST_RATE, HIGHEST_RATE = 4000, 1_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class AudioInfo:
-    """Properties of a recording: Hz, channels, the number of samples in each; `note` says what of it is lost."""
+    """Properties of a recording: Hz, channels, the number of samples in each; `note` names what of it is lost."""
 
     sample_rate: int
     channels: int

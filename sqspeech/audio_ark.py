@@ -50,7 +50,7 @@ def open_audio(path: Path) -> int:
 
 
 def _find(path: Path, ark: IO[bytes], offset: int) -> int:
-    """Go to the recording's first byte, and return how many it has, or those that are left where it does not say."""
+    """Go to the recording's first byte, and return how many it has, or those that are left where that is not stated."""
     ark.seek(offset)
     head = ark.read(HEAD)
     whole = os.fstat(ark.fileno()).st_size - offset

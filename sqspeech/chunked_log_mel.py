@@ -72,7 +72,7 @@ class ChunkedLogMel:
     Raises
     ------
     DataError
-        The samples have no features (see `LogMel`), where `level` does not say that they have; or it has no mean where
+        The samples have no features (see `LogMel`), unless a `level` is given; or it has no mean where
         one is wanted.
     """
 

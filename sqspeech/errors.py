@@ -1,4 +1,4 @@
-"""The errors a user can mend: one line that says what, where, the likely cause and the remedy."""
+"""The errors that a user can remove: one line that says what, where, the likely cause and the remedy."""
 
 import errno
 from pathlib import Path
@@ -22,7 +22,7 @@ class CheckpointError(SqspeechError):
 
 FULL, FORBIDDEN = "free some space or choose a writable folder", "choose a folder that you may write to"
 IN_THE_WAY = "something else is in the way; move it, or choose another name"
-# By what the system says of a file that cannot be written.
+# By the system's code for a file that cannot be written.
 REMEDIES = {
     errno.ENOSPC: FULL,
     errno.EDQUOT: FULL,

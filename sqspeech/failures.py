@@ -32,7 +32,7 @@ class Failures:
             self.add(name, str(error))
 
     def add(self, name: str, reason: str) -> None:
-        """Note a skipped input and say so on standard error, whatever characters its name has."""
+        """Note a skipped input, and print it on standard error, whatever characters its name has."""
         name, reason = shown(name), shown(reason)
         self.reasons[name] = reason
         print(f"skipped {name}: {reason}", file=sys.stderr)

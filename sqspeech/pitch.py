@@ -13,16 +13,16 @@ with warnings.catch_warnings():
     warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
     import pyworld as pyworld  # for `sqspeech.vocoders.world`, too
 
-# In Hz, of nearly any speaker; and of all that is searched where a voice seems to be outside.
+# In Hz, of nearly any speaker; and of all that is searched where a speaker seems to be outside.
 F0_FLOOR, F0_CEIL = 60.0, 500.0
 LOWEST, HIGHEST = 40.0, 1100.0
-# A voice whose quartiles are so close to the floor or the ceiling may go on behind it. It does if a wider search finds
+# Speech whose quartiles are so close to the floor or the ceiling may go on beyond it. It does if a wider search finds
 # so many times the voiced frames, and the louder half of them, so correlated, repeats after the period found.
 NEAR_FLOOR, NEAR_CEIL, MORE, PERIODIC = 1.15, 0.85, 1.1, 0.7
 # Of one speaker, by the quartiles of a first search: octave errors fall outside (De Looze and Hirst, Speech
 # Prosody 2008; their 1.5 is for lively speech 2.5 and loses few frames of either).
 BELOW_FIRST_QUARTILE, ABOVE_THIRD_QUARTILE = 0.75, 1.5
-# Fewer voiced frames than this say nothing of a speaker's range.
+# Fewer voiced frames than this give no range of a speaker.
 ENOUGH = 20
 # Of the spreads of two speakers: an utterance that hardly moves must not be blown up.
 LEAST_RATIO, MOST_RATIO = 0.5, 2.0
@@ -64,7 +64,7 @@ class Excitation:
 def quick_f0(samples: Float[np.ndarray, " N"], sample_rate: int, hop_length: int) -> NDArray[np.float64]:
     """Return F0 in Hz at T = 1 + N // hop_length frames, 0 where unvoiced: DIO refined by StoneMask (WORLD).
 
-    It is sought from `F0_FLOOR` to `F0_CEIL`, and from `LOWEST` to `HIGHEST` where the voice seems to be outside.
+    It is sought from `F0_FLOOR` to `F0_CEIL`, and from `LOWEST` to `HIGHEST` where the speaker seems to be outside.
     """
     signal = samples.astype(np.float64)
     f0 = _dio(signal, sample_rate, hop_length, F0_FLOOR, F0_CEIL)
@@ -110,13 +110,13 @@ def _correlation(block: NDArray[np.float64], lag: int, length: int) -> float:
 def f0_range(f0: NDArray[np.float64]) -> tuple[float, float]:
     """Return the floor and the ceiling in Hz of the speaker of these frames.
 
-    They are within `F0_FLOOR` and `F0_CEIL`, which they are where too few frames are voiced, unless the voice is not.
+    They are within `F0_FLOOR` and `F0_CEIL`, which they are where too few frames are voiced, unless the speech is not.
     """
     voiced = f0[f0 > 0]
     if len(voiced) < ENOUGH:
         return F0_FLOOR, F0_CEIL
     low, high = np.quantile(voiced, [0.25, 0.75])
-    # What the mains' hum of 60 Hz is taken for is not a voice below.
+    # What the mains' hum of 60 Hz is taken for is not speech below.
     floor, ceil = F0_FLOOR if low > 0.98 * F0_FLOOR else LOWEST, F0_CEIL if high <= F0_CEIL else HIGHEST
     return max(floor, BELOW_FIRST_QUARTILE * low), min(ceil, ABOVE_THIRD_QUARTILE * high)
 
@@ -127,7 +127,7 @@ def track_f0(
     """Return F0 in Hz at T = 1 + N // hop_length frames, 0 where unvoiced.
 
     Harvest (WORLD) within the speaker's range, by default that of `f0_range` over a first quick search: narrower
-    is faster, and leaves octave errors no room.
+    is faster, and excludes octave errors.
     """
     low, high = limits or f0_range(quick_f0(samples, sample_rate, hop_length))
     period = 1000 * hop_length / sample_rate
@@ -140,7 +140,7 @@ def aperiodicity(
 ) -> NDArray[np.float64]:
     """Return the aperiodicity (T, F) of samples whose F0 (T,) is known: D4C (WORLD).
 
-    A frame that D4C hears as noise alone is 1 at all frequencies, whatever its F0.
+    A frame that D4C finds to be noise alone is 1 at all frequencies, whatever its F0.
     """
     times = np.arange(len(f0)) * (hop_length / sample_rate)
     found: NDArray[np.float64] = pyworld.d4c(samples.astype(np.float64), f0, times, sample_rate)
@@ -176,7 +176,7 @@ def move_f0(f0: NDArray[np.float64], source: SpeakerPitch, target: SpeakerPitch)
 
 
 def shift_f0(f0: NDArray[np.float64], semitones: float) -> NDArray[np.float64]:
-    """Return F0 shifted by semitones, within what a voice has or what it was."""
+    """Return F0 shifted by semitones, within what speech has or what it was."""
     shifted = np.clip(f0 * 2 ** (semitones / 12), np.minimum(F0_FLOOR, f0), np.maximum(F0_CEIL, f0))
     return np.where(f0 > 0, shifted, 0.0)
 

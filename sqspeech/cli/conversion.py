@@ -63,7 +63,7 @@ def convert(
         converter = Converter.load(checkpoint, found, vocoder or "world")
         planned = plan(utterances, to, jobs_list, converter.trained.speakers)
         if folder != output and sum(len(job.targets) for job in planned) != 1:
-            raise SqspeechError("-o -: standard output takes one recording in one voice; name a folder for more")
+            raise SqspeechError("-o -: standard output takes one recording for one speaker; name a folder for more")
         count, failures = convert_all(converter, planned, folder, pitch=rule, workers=workers)
     failures.absorb(left_out)
     failures.check(count, strict=strict)

@@ -58,7 +58,7 @@ def validate(
     report: Annotated[Path | None, typer.Option(metavar="FILE.tsv", help="Write every finding, a line each.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="End with status 1 for warnings, too.")] = False,
 ) -> None:
-    """Say everything that is wrong with a data directory and its audio, or with a dump."""
+    """Check a data directory and its audio, or a dump, and list every fault."""
     from sqspeech.data_checks.fix import check_free, write_clean
     from sqspeech.data_checks.summary import summary, treatments, write_tsv
     from sqspeech.data_checks.validate import validate as examine

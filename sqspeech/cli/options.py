@@ -69,7 +69,7 @@ def find_device(name: str, *, shared: bool = False) -> "torch.device":
         ) from None
     if shared and device.type != "cpu":
         raise SqspeechError(
-            f"--device {name}: a network on {device} stays in one process, without --jobs and --cluster; say --device "
+            f"--device {name}: a network on {device} stays in one process, without --jobs and --cluster; give --device "
             "cpu or leave it out"
         )
     if device.type == "cuda" and device.index is not None:

@@ -36,7 +36,7 @@ def train(
     residency: Annotated[Residency, typer.Option(help="Where the features live while training.")] = Residency.auto,
     on_nan: Annotated[OnNan, typer.Option(help="What to do when a step is not finite.")] = OnNan.stop,
     eager: Annotated[bool, typer.Option("--eager", help="Record no CUDA graph; for debugging.")] = False,
-    profile: Annotated[int, typer.Option(metavar="N", min=0, help="Only say where the time of N steps goes.")] = 0,
+    profile: Annotated[int, typer.Option(metavar="N", min=0, help="Only print where the time of N steps goes.")] = 0,
 ) -> None:
     """Train a model, or continue; under torchrun with several processes."""
     from sqspeech.training import Trainer
@@ -51,16 +51,16 @@ def train(
             experiment, training_set, dev_set, exp, own_device,
             residency=residency.value, eager=eager, on_nan=on_nan.value,
         )  # fmt: skip
-        say = partial(print, file=sys.stderr) if is_first() else _silent
-        say(trainer.batches.describe())
+        report = partial(print, file=sys.stderr) if is_first() else _silent
+        report(trainer.batches.describe())
         if profile:
-            say(trainer.profile(profile))
+            report(trainer.profile(profile))
             return
         first = trainer.step
         try:
             trainer.run()
         except Stopped as stopped:
-            say(stopped)
+            report(stopped)
             sys.exit(EXIT_STATUS)
         if is_first():
             print(f"{exp}: steps {first} to {trainer.step}, least {trainer.task.best} {trainer.best:.2f}")

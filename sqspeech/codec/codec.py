@@ -92,8 +92,8 @@ class Codec:
     ) -> Units:
         """Return the units of a recording.
 
-        At the model's rate, N samples have T = 1 + N // hop_length frames, and the geometry of the encoder says how
-        many units these have; `Units.info` says what span of time each describes.
+        At the model's rate, N samples have T = 1 + N // hop_length frames, of which the geometry of the
+        encoder makes units; `Units.info` gives the span of time that each describes.
 
         Parameters
         ----------

@@ -37,9 +37,9 @@ class Moments:
 class Restorer:
     """Widen a decoded log-mel about its mean so that its cepstrum varies over time as that of the source does.
 
-    A decoder that minimises a squared error gives the mean of what it cannot know, and so blurs what makes a voice
-    sound like one. The remedy is the global variance of statistical voice conversion (Toda, Black and Tokuda, IEEE
-    TASLP 2007), with the source's variance for the target's. No coefficient is narrowed, nor widened more than
+    A decoder that minimises a squared error gives the mean of what it cannot know, and so blurs what makes a
+    speaker recognisable. The remedy is the global variance of statistical voice conversion (Toda, Black and Tokuda,
+    IEEE TASLP 2007), with the source's variance for the target's. No coefficient is narrowed, nor widened more than
     threefold.
 
     Parameters

@@ -1,4 +1,4 @@
-"""One recording to files of it in other voices."""
+"""One recording converted to files for several speakers."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -32,7 +32,7 @@ class Conversion:
     ----------
     converter
         The model and the vocoder.
-    voices
+    speakers
         Those that are asked for by name.
     output
         The folder of the results.
@@ -44,13 +44,13 @@ class Conversion:
     """
 
     converter: Converter
-    voices: Mapping[str, TargetSpeaker]
+    speakers: Mapping[str, TargetSpeaker]
     output: Path
     scratch: Path
     pitch: PitchRule
 
     def __call__(self, job: ConversionRequest, advance: Callable[[float], None] = lambda seconds: None) -> Result:
-        """Write a recording in all its voices, or in none; `advance` is told of the seconds that are done."""
+        """Write a recording for all its targets, or for none; `advance` is given the seconds that are done."""
         try:
             return self._convert(job, advance)
         except DataError as error:
@@ -60,10 +60,10 @@ class Conversion:
         utterance, rate = job.utterance, self.converter.sample_rate
         paths = [self.output / job.file_name(target) for target in job.targets]
         with self._read(utterance) as (samples, note), self._arrays(len(paths), samples) as outs:
-            voices = [self._voice(utterance, target) for target in job.targets]
+            speakers = [self._speaker(utterance, target) for target in job.targets]
             _keep_source(utterance, paths)
             self.converter.convert_into(
-                outs, samples, voices, pitch=self.pitch, source=utterance.spk_id, advance=advance
+                outs, samples, speakers, pitch=self.pitch, source=utterance.spk_id, advance=advance
             )
             with scratch_folder(self.scratch) as folder:
                 for path, out in zip(paths, outs, strict=True):
@@ -71,14 +71,14 @@ class Conversion:
                 for path in paths:
                     path.parent.mkdir(parents=True, exist_ok=True)
                     (folder / path.name).replace(path)
-        entries = zip(job.targets, paths, voices, strict=True)
-        return [_row(utterance, target, path, note, self._note(voice)) for target, path, voice in entries]
+        entries = zip(job.targets, paths, speakers, strict=True)
+        return [_row(utterance, target, path, note, self._note(speaker)) for target, path, speaker in entries]
 
-    def _voice(self, utterance: Utterance, target: str) -> TargetSpeaker:
-        return find_speaker(self.converter.trained, utterance.spk_id) if target == SOURCE else self.voices[target]
+    def _speaker(self, utterance: Utterance, target: str) -> TargetSpeaker:
+        return find_speaker(self.converter.trained, utterance.spk_id) if target == SOURCE else self.speakers[target]
 
-    def _note(self, voice: TargetSpeaker) -> str:
-        lost = self.pitch.kind == "target" and self.converter.vocoder.needs_excitation and voice.pitch is None
+    def _note(self, speaker: TargetSpeaker) -> str:
+        lost = self.pitch.kind == "target" and self.converter.vocoder.needs_excitation and speaker.pitch is None
         return "pitch kept: the target's is not known" if lost else ""
 
     @contextmanager

@@ -29,7 +29,7 @@ class DecodingRequest:
 def plan_decoding(
     units: UnitSet, to: Sequence[str], list_file: Path | None, speakers: Sequence[str]
 ) -> list[DecodingRequest]:
-    """Return what is to be decoded for whom: every utterance for all of `to`, or what a list of lines says.
+    """Return what is to be decoded for whom: every utterance for all of `to`, or as a list of lines states.
 
     The target `all` is every one of the `speakers`. A line of a list is `utterance target`.
 

@@ -18,7 +18,7 @@ from sqspeech.progress import track
 from sqspeech.quantizers.precision import full_precision
 
 STEPS, BATCH, CODES, LEARNING_RATE = 300, 16, 48, 0.02
-# In seconds; less does not tell a voice from what it says.
+# In seconds; less does not separate a speaker from the sentences.
 LEAST = 5.0
 EMBEDDINGS = "decoder.speakers.weight"
 
@@ -26,7 +26,7 @@ EMBEDDINGS = "decoder.speakers.weight"
 def enroll(trained: TrainedModel, content: dict[str, Any], recordings: Sequence[Samples], name: str) -> dict[str, Any]:
     """Return the content of a checkpoint that knows one more speaker.
 
-    Its embedding is fitted so that the decoder says the recordings' codes as they were said; it begins as that of
+    Its embedding is fitted so that the decoder reconstructs the recordings from their codes; it begins as that of
     the known speaker who is nearest. Nothing else of the model changes, by a single bit. Training cannot be
     continued from the result.
 

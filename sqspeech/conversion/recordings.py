@@ -1,4 +1,4 @@
-"""Conversion of many recordings to many voices, with a manifest of what became of each."""
+"""Conversion of many recordings to many speakers, with a manifest of the results."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -59,12 +59,12 @@ def convert_all(
     rule = PitchRule.parse(pitch)
     check_names(jobs)
     named = sorted({target for job in jobs for target in job.targets} - {SOURCE})
-    voices = {target: find_speaker(converter.trained, target) for target in named}
+    speakers = {target: find_speaker(converter.trained, target) for target in named}
     failures, rows = Failures(), list[Row]()
     with scratch_path(output) as scratch, progress_bar() as bar:
         lengths = [job.seconds() for job in jobs]
         task = bar.add_task("converting (s)", total=round(sum(lengths)), status="")
-        conversion = Conversion(converter=converter, voices=voices, output=output, scratch=scratch, pitch=rule)
+        conversion = Conversion(converter=converter, speakers=speakers, output=output, scratch=scratch, pitch=rule)
         results = _convert_each(conversion, jobs, lengths, workers, partial(bar.advance, task))
         for job, result in zip(jobs, results, strict=True):
             if isinstance(result, str):

@@ -15,7 +15,7 @@ SOURCE = "source"
 
 @dataclass(frozen=True, kw_only=True)
 class ConversionRequest:
-    """A recording, and the names of the voices that it is to be converted to."""
+    """A recording, and the names of the speakers that it is to be converted to."""
 
     utterance: Utterance
     targets: tuple[str, ...]
@@ -53,7 +53,7 @@ def check_names(jobs: Sequence[ConversionRequest]) -> None:
 def plan(
     utterances: Sequence[Utterance], to: Sequence[str], jobs_list: Path | None, speakers: Sequence[str]
 ) -> list[ConversionRequest]:
-    """Return what is to be converted to what: every utterance to all of `to`, or what a list says.
+    """Return what is to be converted to what: every utterance to all of `to`, or as a list states.
 
     The target `all` is every one of the `speakers`.
 

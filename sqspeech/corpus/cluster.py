@@ -36,7 +36,7 @@ def connect(address: str) -> Iterator["Cluster"]:
     if ":" not in address and not Path(address).is_file():
         raise SqspeechError(f"--cluster {address}: no such scheduler file; give it, or an address: tcp://HOST:PORT")
     place = {"scheduler_file": address} if Path(address).is_file() else {"address": address}
-    # What is wrong is said once, by the error.
+    # What is wrong is reported once, by the error.
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     try:
         client: Any = Client(**place, timeout=TIMEOUT, set_as_default=False)  # type: ignore[no-untyped-call]

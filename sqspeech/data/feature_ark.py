@@ -23,7 +23,7 @@ HEAD = 15
 class Entry:
     """Place of an utterance in an ark: its bytes from `start` to `end`, the matrix from `offset`.
 
-    `note` says what was done to make the audio usable, and is empty when nothing was. `version` is that of the
+    `note` names what was done to make the audio usable, and is empty when nothing was. `version` is that of the
     recording (see `Utterance.version`), empty where it is not known.
     """
 
@@ -105,7 +105,7 @@ def read_matrix(ark: Path, offset: int) -> NDArray[np.float32]:
     DataError
         There is no whole binary matrix of float32 at that place.
     """
-    # Looked at first, because kaldiio unpickles what says that it is a pickle, and allocates whatever size is stated.
+    # Looked at first, because kaldiio unpickles what claims to be a pickle, and allocates whatever size is stated.
     with open_ark(ark) as file:
         read_shape(file, offset)
     # A copy, because kaldiio returns a read-only view and torch wants to own what it is given.

@@ -21,7 +21,7 @@ type Block = tuple[Utterance, ...]
 class Computed:
     """The log-mel of an utterance, shape (T, M), or the reason why there is none.
 
-    `note` says what was done to make the audio usable, `version` of which file it was (see `Utterance.version`).
+    `note` names what was done to make the audio usable, `version` of which file it was (see `Utterance.version`).
     """
 
     mel: NDArray[np.float32] | None = None

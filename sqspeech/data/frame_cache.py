@@ -57,7 +57,7 @@ def load_frames(
 
     `device`: in the memory of the training device. `host`: in the host's memory, from where batches are copied
     while the device computes. `disk`: mapped from the dump's ark, of which nothing is loaded. `auto`: the first of
-    these whose memory has twice the room that is needed, with `sharers` processes on this host.
+    these whose memory has twice the space that is needed, with `sharers` processes on this host.
 
     Raises
     ------

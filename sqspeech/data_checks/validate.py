@@ -47,7 +47,7 @@ class Report:
         return any(finding.severity in failing for finding in self.findings)
 
     def text(self) -> str:
-        """Return a line that says how much is usable."""
+        """Return one line: how much is usable."""
         faults = sum(finding.severity is not Severity.NOTE for finding in self.findings)
         found = f"{faults} findings" if faults else "nothing wrong"
         speakers = len({utterance.spk_id for utterance in self.utterances})

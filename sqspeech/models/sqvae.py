@@ -32,7 +32,7 @@ class SQVAEOutput:
 class SQVAE(nn.Module):
     """Log-mel to discrete codes, and codes with a speaker to log-mel.
 
-    The encoder's `geometry` says which frames a code describes: T frames give L codes, and these decode to the
+    The encoder's `geometry` gives the frames that a code describes: T frames give L codes, and these decode to the
     frames `geometry.target(mel)`.
     """
 

@@ -1,4 +1,4 @@
-"""Containers that say how many bytes of audio they hold: WAV, RF64, Wave64, AIFF, AU, CAF, SPHERE."""
+"""Containers that state how many bytes of audio they hold: WAV, RF64, Wave64, AIFF, AU, CAF, SPHERE."""
 
 import re
 import struct
@@ -29,7 +29,7 @@ class Extent(NamedTuple):
     begin
         Offset of the first byte of audio.
     stated
-        The number of bytes, as the header states it; None where it says that it does not know.
+        The number of bytes, as the header states it; None where it is stated as unknown.
     corrected
         What makes the header state a number of bytes.
     chunk

@@ -1,4 +1,4 @@
-"""FLAC: streams of unknown length, joined ones, and what their last frame says of their length."""
+"""FLAC: streams of unknown length, joined ones, and their length by their last frame."""
 
 from collections.abc import Iterator
 
@@ -14,8 +14,8 @@ LONGEST_FRAME, TAGS = 1 << 16, 1024
 def parts(source: Source, start: int) -> Iterator[Part]:
     """Yield the streams of a file whose first begins at `start`.
 
-    Their headers say how many samples they have. That is taken for true when frames at the end and in the middle of the
-    file agree, which they do not when streams were joined, or when the end is missing.
+    Their headers state how many samples they have. That is taken for true when frames at the end and in the middle of
+    the file agree, which they do not when streams were joined, or when the end is missing.
     """
     header = source.at(start, INFO)
     if _total(header) and _agrees(source, start, header):

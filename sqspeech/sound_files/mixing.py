@@ -35,7 +35,7 @@ def loudest_if_cancelling(blocks: Sequence[NDArray[np.float32]]) -> int | None:
         covariance = (samples.T @ samples) / count - np.outer(means, means)
         of_mean, each = covariance.sum() / channels**2, covariance.diagonal()
         cancel = of_mean < CANCELLED / channels * each.mean()
-        # Of equally loud ones the first, whatever rounding says.
+        # Of equally loud ones the first, whatever the rounding.
         return int(np.argmax(each > 0.99 * each.max())) if cancel else None
 
 

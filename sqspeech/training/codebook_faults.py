@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 
 # The share of the codebook below which its perplexity counts as collapsed.
 COLLAPSED = 0.05
-# The share of log K above which a posterior still says nothing about its latent.
+# The share of log K above which a posterior still holds nothing of its latent.
 UNDECIDED = 0.9
 # The decoder uses the codes when others raise the error by more than this share.
 USED = 0.05

@@ -121,9 +121,9 @@ def _measure(model: SQVAE, batch: _Batch) -> Float64[Tensor, " S"]:
     real = torch.arange(quantized.z.shape[1], device=steps.device) < steps[:, None]
     # Each row's latents and then the same in reverse order, which for the decoder are two rows.
     both = torch.stack([quantized.z, _reversed(quantized.z, steps)], 1).flatten(0, 1)
-    voices = model.decoder.speakers(batch.speaker).repeat_interleave(2, 0)
+    embeddings = model.decoder.speakers(batch.speaker).repeat_interleave(2, 0)
     counts = [geometry.units(length) for length in batch.frames for _ in range(2)]
-    mel_hat = model.decoder.decode(both, voices, counts)
+    mel_hat = model.decoder.decode(both, embeddings, counts)
     wanted = geometry.target(batch.mel)[:, : mel_hat.shape[1]].repeat_interleave(2, 0)
     errors = (mel_hat.double() - wanted.double()).square().mean(-1).view(len(steps), 2, -1)
     errors = errors * real.repeat_interleave(geometry.stride, 1)[:, None]

@@ -59,7 +59,7 @@ class TrainingLog:
         self._stack.close()
 
     def advance(self) -> None:
-        """Say that one more step is done."""
+        """Count one more step."""
         self.step += 1
         now = time.perf_counter()
         if not self.quiet and now - self._refreshed > REFRESH:
@@ -90,7 +90,7 @@ class TrainingLog:
             print(f"step {self.step} of {self.steps}{left}: {self._status()}", file=sys.stderr)
 
     def warn(self, text: str) -> None:
-        """Say something in words, above the bar and in metrics.jsonl."""
+        """Report a warning in words, above the bar and in metrics.jsonl."""
         if not self.quiet:
             self._bar.console.print(f"warning: {text}", markup=False, highlight=False, soft_wrap=True)
             self._write({"warning": text})

@@ -18,7 +18,7 @@ def started_by_torchrun() -> bool:
 
 
 def is_first() -> bool:
-    """Return whether this process writes and speaks for all."""
+    """Return whether this process writes for all."""
     return part()[0] == 0
 
 

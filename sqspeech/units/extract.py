@@ -190,7 +190,7 @@ class Read:
 
 
 def batches(utterances: Iterable[Utterance]) -> Iterator[Batch]:
-    """Yield the utterances in groups that are computed together; what their headers say decides."""
+    """Yield the utterances in groups that are computed together; by the lengths in their headers."""
     group: list[Utterance] = []
     total = 0.0
     for utterance in utterances:

@@ -171,7 +171,7 @@ def _noted(entries: Iterable[Entry], recordings: TextIO) -> Iterator[Entry]:
 
 
 def read(path: Path | str) -> UnitSet:
-    """Return the units that `sqspeech units` wrote to a folder; of several formats, the one that says most.
+    """Return the units that `sqspeech units` wrote to a folder; of several formats, the one that holds most.
 
     Where the durations are known, the codes are one a step again, and `info.deduplicated` is false.
 

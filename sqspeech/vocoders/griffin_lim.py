@@ -123,7 +123,7 @@ class _Frames:
 
 
 def _sufficient_n_fft(config: LogMelConfig) -> int:
-    # The autocorrelation of W samples has 2 W - 1 lags: more points say no more about a frame's magnitudes.
+    # The autocorrelation of W samples has 2 W - 1 lags: more points add nothing to a frame's magnitudes.
     return min(config.n_fft, 1 << (2 * config.win_length - 1).bit_length())
 
 

@@ -277,7 +277,7 @@ def test_standard_input_becomes_standard_output(experiment, tmp_path):
         )
         assert done.returncode == status, done.stderr
         if status:
-            assert b"standard output takes one recording in one voice" in done.stderr
+            assert b"standard output takes one recording for one speaker" in done.stderr
             assert done.stdout == b""
         else:
             (tmp_path / "b.wav").write_bytes(done.stdout)

@@ -8,7 +8,7 @@ A task is a class in a file of its own. From outside the package, a script regis
     if __name__ == "__main__":
         sqspeech.cli.main()
 
-`python my_task.py train DATA EXP --config my.yaml`, where my.yaml says `task: mine`, then trains it.
+`python my_task.py train DATA EXP --config my.yaml`, where my.yaml has `task: mine`, then trains it.
 """
 
 from abc import ABC, abstractmethod
