@@ -203,9 +203,9 @@ def utterances_of(tables: DirectoryTables) -> Iterator[Utterance]:
 
 
 def genders_of(tables: DirectoryTables) -> dict[str, str]:
-    """Return the gender of the speakers whose gender is known."""
-    speakers = set(tables.utt2spk.rows.values())
-    return {spk: sex for spk, sex in tables.spk2gender.utf8_rows.items() if spk in speakers and sex in GENDERS}
+    """Return the gender, "m" or "f", of the speakers whose gender is known; capital letters are read, too."""
+    speakers, rows = set(tables.utt2spk.rows.values()), tables.spk2gender.utf8_rows
+    return {spk: sex.lower() for spk, sex in rows.items() if spk in speakers and sex.lower() in GENDERS}
 
 
 def _check_ids(utterances: Sequence[Utterance]) -> None:

@@ -2,6 +2,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from corpus import write_corpus
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -140,3 +141,9 @@ def test_tables_with_tabs_are_read(tmp_path):
 def test_real_directories_are_read(speech):
     assert len(DataDir.read(speech / "librispeech28")) == 337
     assert len(DataDir.read(speech / "emodb")) == 535
+
+
+def test_a_gender_in_a_capital_letter_is_read(tmp_path):
+    write_corpus(tmp_path, range(1))
+    (tmp_path / "spk2gender").write_text("f1 F\nf2 f\nm1 M\nm2 x\n")
+    assert DataDir.read(tmp_path).spk2gender == {"f1": "f", "f2": "f", "m1": "m"}
