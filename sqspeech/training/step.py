@@ -60,6 +60,7 @@ class TrainingStep:
         self._feed = None if batches.on_device else Feed(batches, device)
         self._brought: Batch | None = None
         self._phase = self.task.phase(0)
+        self._stale = False  # gradients of an update lie in the model
         self._values = {
             name: torch.full((), value, dtype=torch.float32, device=device)
             for name, value in self.task.schedule(0).items()
