@@ -60,6 +60,7 @@ class TrainingStep:
         self._feed = None if batches.on_device else Feed(batches, device)
         self._brought: Batch | None = None
         self._phase = self.task.phase(0)
+        self._stale = False  # gradients of an update lie in the model
         self._values = {
             name: torch.full((), value, dtype=torch.float32, device=device)
             for name, value in self.task.schedule(0).items()
@@ -184,7 +185,9 @@ class TrainingStep:
         optimizer = self.optimizers[name]
         parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         with self._autocast(enabled=False):
-            optimizer.zero_grad()  # of what another optimiser's loss left
+            if self._stale:
+                self._drop_gradients()
+            self._stale = True
             with record_function("sqspeech::backward"):
                 loss.backward()  # type: ignore[no-untyped-call]
             with record_function("sqspeech::clip"):
@@ -198,6 +201,7 @@ class TrainingStep:
     def _drop_gradients(self) -> None:
         for optimizer in self.optimizers.values():
             optimizer.zero_grad()
+        self._stale = False
 
     def _autocast(self, *, enabled: bool) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=enabled, cache_enabled=False)
