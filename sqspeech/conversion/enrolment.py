@@ -60,7 +60,7 @@ def enroll(trained: TrainedModel, content: dict[str, Any], recordings: Sequence[
         "pitch": content["pitch"] | found,
         "model": model,
         "training": {},
-        "ancestors": [*content.get("ancestors", []), content["digest"]],
+        "ancestors": list(trained.same_units),
     }
 
 
