@@ -22,7 +22,7 @@ from speech import RATE, Samples, recorded, synthesised
 
 from data_prep.command import run
 from sqspeech.checkpoint import build_model, checkpoint_content, write_content
-from sqspeech.chunked_log_mel import ChunkedLogMel
+from sqspeech.codec import PitchRule
 from sqspeech.codec.pieces import cut
 from sqspeech.codec.speakers import find_speaker
 from sqspeech.config import ExperimentConfig
@@ -30,10 +30,9 @@ from sqspeech.conversion import Converter, convert_all, plan
 from sqspeech.conversion.enrolment import fit_embedding
 from sqspeech.data.inputs import read_inputs
 from sqspeech.pitch import SpeakerPitch
-from sqspeech.vocoders import VocoderName
 
 SPEAKERS = [f"p{number:03}" for number in range(109)]
-VOCODERS: tuple[VocoderName, ...] = ("world", "griffin_lim")
+VOCODERS = ("world", "griffin_lim")
 
 
 def write_checkpoint(path: Path) -> None:
@@ -78,20 +77,23 @@ def measure_speed(checkpoint: Path, samples: list[Samples]) -> dict[str, float]:
 
     def to_nine_voices() -> None:
         for each in samples:
-            network.convert_into([np.zeros_like(each) for _ in voices], each, voices)
+            outs = [np.zeros_like(each) for _ in voices]
+            network.codec.synthesizer.convert(outs, each, voices, network.vocoder, pitch=PitchRule.parse("target"))
 
     found["rtf_world_nine_voices"] = cpu_seconds(to_nine_voices) / seconds
     return found
 
 
 def through_the_network(converter: Converter, samples: Sequence[Samples]) -> None:
-    """Encode, quantise and decode recordings, their features included, in another voice."""
-    voice, hop = find_speaker(converter.trained, SPEAKERS[3]), converter.trained.config.features.hop_length
+    """Encode, quantise and decode recordings, their features included, for another speaker."""
+    speaker, codec = find_speaker(converter.trained, SPEAKERS[3]), converter.codec
+    unit = converter.trained.model.geometry.stride * converter.trained.config.features.hop_length
     with torch.inference_mode():
         for each in samples:
-            recording = ChunkedLogMel(converter.trained.log_mel, each)
-            for piece in cut(each, RATE, 2 * hop):
-                for mel in converter._say(recording, piece, [voice]):
+            latents = codec.synthesizer.latents(codec.encoder.measured(each))
+            pieces = cut(len(each), RATE, unit, each)
+            for mels in codec.synthesizer.decoder.mels(latents, pieces, [speaker])():
+                for mel in mels:
                     mel.cpu()
 
 
@@ -111,7 +113,7 @@ def measure_gpu(checkpoint: Path, samples: list[Samples]) -> dict[str, float]:
     return found
 
 
-def measure_memory(checkpoint: Path, recording: Path, output: Path, vocoder: VocoderName) -> float:
+def measure_memory(checkpoint: Path, recording: Path, output: Path, vocoder: str) -> float:
     """Return the bytes that converting a recording takes at most, beyond what half a minute takes, in this process."""
     torch.set_num_threads(1)
     converter = Converter.load(checkpoint, vocoder=vocoder)

@@ -1,6 +1,6 @@
 """A trained model as a codec: speech to units, and units with a speaker to speech."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from sqspeech.codec.inputs import AnyAudio, samples_of
 from sqspeech.codec.level import recording_statistics
 from sqspeech.codec.prosody import PitchRule
 from sqspeech.codec.rules import check_units
-from sqspeech.codec.speakers import TargetSpeaker, find_speaker
+from sqspeech.codec.speakers import find_speaker
 from sqspeech.codec.stream import UnitStream
 from sqspeech.codec.synthesis import Synthesizer
 from sqspeech.codec.units import Matrix, Precision, UnitInfo, Units
@@ -49,8 +49,8 @@ class Codec:
 
     Attributes
     ----------
-    encoder
-        The model's encoder, on recordings of any length.
+    encoder, synthesizer
+        The two halves, on recordings of any length and for several speakers at once.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Codec:
     ) -> None:
         self.trained, self.precision = trained, precision
         self.encoder = ChunkedEncoder(trained, precision)
-        self._synthesizer = Synthesizer(trained, self.encoder)
+        self.synthesizer = Synthesizer(trained, self.encoder)
         self._vocoders = dict[str, Vocoder]()
         self.vocoder = self.find_vocoder(vocoder) if vocoder else None
 
@@ -130,6 +130,13 @@ class Codec:
             ]
         return [units.with_origin(info, of) for units, of in zip(found, statistics, strict=True)]
 
+    def check_matrices(self, matrices: Collection[Matrix]) -> None:
+        """Raise ConfigError where the model has no codebook, or not these matrices: a baseline has no posteriors."""
+        _, quantizer, device = self.info, self.trained.model.quantizer, self.trained.device
+        if "posteriors" in matrices:
+            widths = quantizer.dim, quantizer.extra_channels
+            quantizer.posterior(*(torch.zeros(1, 1, width, device=device) for width in widths))
+
     def level(self, audio: AnyAudio, sample_rate: int | None = None) -> Level:
         """Return what the log-mel of a recording is relative to; raises DataError (see `encode`)."""
         return self.encoder.measured(samples_of(audio, sample_rate, self.sample_rate)).level
@@ -188,7 +195,7 @@ class Codec:
             unknown; or the vocoder needs a pitch, and there is none.
         """
         known, target = check_units(units, self.trained), find_speaker(self.trained, speaker)
-        return self._synthesizer.decode(known, target, self.vocoder_for_units(vocoder, pitch), pitch), self.sample_rate
+        return self.synthesizer.decode(known, target, self.vocoder_for_units(vocoder, pitch), pitch), self.sample_rate
 
     def convert(
         self,
@@ -232,32 +239,12 @@ class Codec:
         rule, target = PitchRule.parse(pitch), find_speaker(self.trained, to)
         samples = samples_of(audio, sample_rate, self.sample_rate)
         out = np.zeros(len(samples), np.float32)
-        self.convert_into([out], samples, [target], pitch=rule, source=source, vocoder=vocoder)
+        self.synthesizer.convert([out], samples, [target], self._for_speech(vocoder), pitch=rule, source=source)
         return out, self.sample_rate
-
-    def convert_into(
-        self,
-        outs: Sequence[Samples],
-        samples: Samples,
-        speakers: Sequence[TargetSpeaker],
-        *,
-        pitch: PitchRule = PitchRule(kind="target"),  # noqa: B008 (frozen)
-        source: str | None = None,
-        vocoder: Vocoder | str | None = None,
-        advance: Callable[[float], None] = lambda seconds: None,
-    ) -> None:
-        """Convert samples at the model's rate to speakers; see `convert`.
-
-        Each of `outs` has the shape of the samples and takes the result for the speaker of the same place. The
-        recording is analysed once for all of them. All arrays may be mapped from files: beside them, the memory that is
-        taken hardly grows with the length. `advance` is told of each piece that is done for a speaker how long it was.
-        """
-        chosen = self._for_speech(vocoder)
-        self._synthesizer.convert(outs, samples, speakers, chosen, pitch=pitch, source=source, advance=advance)
 
     def copy(self, samples: Samples, vocoder: Vocoder | str | None = None) -> Samples:
         """Return what the vocoder alone makes of samples at the model's rate: their own log-mel and pitch."""
-        return self._synthesizer.copy(samples, self._for_speech(vocoder))
+        return self.synthesizer.copy(samples, self._for_speech(vocoder))
 
     def find_vocoder(self, vocoder: Vocoder | str) -> Vocoder:
         """Return a vocoder of a name, which is built once; raises ConfigError where there is none of this name."""

@@ -69,11 +69,17 @@ class Synthesizer:
         source: str | None = None,
         advance: Callable[[float], None] = lambda seconds: None,
     ) -> None:
-        """Convert samples at the model's rate to speakers; see `Codec.convert_into`."""
+        """Convert samples at the model's rate to speakers; see `Codec.convert`.
+
+        Each of `outs` has the shape of the samples and takes the result for the speaker of the same place. The
+        recording is analysed once for all of them. All arrays may be mapped from files: beside them, the memory that is
+        taken hardly grows with the length. `advance` is given the length of each piece that is done for a speaker, in
+        seconds.
+        """
         recording, pieces = self._measure(samples)
         statistics = recording_statistics(samples, recording, self.hop_length)
         own = self._excitations(samples, pieces, speakers, pitch, self.trained.pitch.get(source or ""), vocoder)
-        mels = self.decoder.mels(self._latents(recording), pieces, speakers)
+        mels = self.decoder.mels(self.latents(recording), pieces, speakers)
         restorers = self._restorers(mels, pieces, len(speakers), statistics.cepstrum_std)
         self._vocode(outs, mels, pieces, own, restorers, vocoder, advance)
         for out in outs:
@@ -99,7 +105,8 @@ class Synthesizer:
         unit = self.trained.model.geometry.stride * self.hop_length
         return recording, cut(len(samples), self.sample_rate, unit, samples)
 
-    def _latents(self, recording: ChunkedLogMel) -> Latents:
+    def latents(self, recording: ChunkedLogMel) -> Latents:
+        """Return what gives the quantised latents of any range of a recording's units."""
         count = self.encoder.count(recording)
         if self.trained.model.quantizer.codebook_size is None:
             return lambda first, last: self.encoder.latents(recording, first, last)

@@ -62,8 +62,9 @@ class Conversion:
         with self._read(utterance) as (samples, note), self._arrays(len(paths), samples) as outs:
             speakers = [self._speaker(utterance, target) for target in job.targets]
             _keep_source(utterance, paths)
-            self.converter.convert_into(
-                outs, samples, speakers, pitch=self.pitch, source=utterance.spk_id, advance=advance
+            synthesizer, vocoder = self.converter.codec.synthesizer, self.converter.vocoder
+            synthesizer.convert(
+                outs, samples, speakers, vocoder, pitch=self.pitch, source=utterance.spk_id, advance=advance
             )
             with scratch_folder(self.scratch) as folder:
                 for path, out in zip(paths, outs, strict=True):

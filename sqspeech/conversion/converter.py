@@ -1,6 +1,5 @@
 """Samples converted to another speaker: a view of the codec with one vocoder."""
 
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +8,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 
 from sqspeech.checkpoint import TrainedModel
-from sqspeech.codec import Codec, PitchRule, TargetSpeaker
+from sqspeech.codec import Codec, PitchRule
 from sqspeech.vocoders import Vocoder
 
 type Samples = NDArray[np.float32]
@@ -71,18 +70,3 @@ class Converter:
     def copy(self, samples: Float[np.ndarray, " N"]) -> Samples:
         """Return what the vocoder alone makes of samples at the model's rate; see `Codec.copy`."""
         return self.codec.copy(samples, self.vocoder)
-
-    def convert_into(
-        self,
-        outs: Sequence[Samples],
-        samples: Samples,
-        speakers: Sequence[TargetSpeaker],
-        *,
-        pitch: PitchRule = PitchRule(kind="target"),  # noqa: B008 (frozen)
-        source: str | None = None,
-        advance: Callable[[float], None] = lambda seconds: None,
-    ) -> None:
-        """Convert samples at the model's rate to speakers; see `Codec.convert_into`."""
-        self.codec.convert_into(
-            outs, samples, speakers, pitch=pitch, source=source, vocoder=self.vocoder, advance=advance
-        )

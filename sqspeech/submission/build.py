@@ -53,7 +53,7 @@ def build(converter: Converter, part: Part, submission: Path, representations: S
     for voice in {voice for _, voice in part.conversions.values()}:
         find_speaker(converter.trained, voice)
     matrices = [name for name in MATRICES if Representation[name] in representations]
-    extractor.check(matrices)
+    extractor.codec.check_matrices(matrices)
     folders = [folder / name for name in (TEST, *AUXILIARY)]
     for name, utterance in track(part.utterances.items(), "units", len(part.utterances)):
         with failures.skipping(utterance.utt_id):

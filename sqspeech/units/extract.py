@@ -15,7 +15,8 @@ import torch
 from numpy.typing import NDArray
 
 from sqspeech.atomic import scratch_file
-from sqspeech.codec.units import Matrix, Precision
+from sqspeech.codec import Codec, Matrix
+from sqspeech.codec.units import Precision
 from sqspeech.corpus import DIED, Processes, Shard, Workers, map_in_order
 from sqspeech.data.data_dir import Utterance
 from sqspeech.errors import ConfigError, DataError
@@ -23,7 +24,6 @@ from sqspeech.failures import Failures
 from sqspeech.lock import locked
 from sqspeech.progress import progress_bar
 from sqspeech.units import store
-from sqspeech.units.extractor import UnitExtractor
 from sqspeech.units.formats import FORMATS, Contents, Entry
 from sqspeech.units.id_rules import usable
 from sqspeech.units.store import Extracted, Place
@@ -80,12 +80,12 @@ def extract_corpus(
     named = usable(utterances, formats, failures)
     for name in formats:
         store.check_target(output / name, name)
-    extractor = UnitExtractor.load(checkpoint, device, precision)
+    codec = Codec.load(checkpoint, device, precision)
     wanted = replace(contents, matrices=_needed(formats, contents))
-    extractor.check(wanted.matrices)
+    codec.check_matrices(wanted.matrices)
     ordered = sorted(named, key=lambda utterance: utterance.utt_id)
     work = output / ".unfinished"
-    folder = work / _fingerprint(extractor, ordered, wanted)
+    folder = work / _fingerprint(codec, ordered, wanted)
     with ExitStack() as stack:
         stack.enter_context(locked(work / "lock", shared=shard is not None))
         part = folder / (f"part-{shard.index}-of-{shard.count}" if shard else "part")
@@ -93,13 +93,13 @@ def extract_corpus(
             stack.enter_context(locked(part / "lock"))
         mine = shard.of(ordered) if shard else ordered
         done = _unchanged(store.find_extracted(folder), mine)
-        done |= _add_missing(part, mine, done, extractor, wanted.matrices, workers, failures)
+        done |= _add_missing(part, mine, done, codec, wanted.matrices, workers, failures)
         places = {utterance.utt_id: done[utterance.utt_id] for utterance in mine if utterance.utt_id in done}
         counts = _note(places, failures)
         if shard:
             return counts, failures
         for name in formats if places else ():
-            store.write(output, name, _entries(ordered, places), contents, extractor.info, scratch_beside=work)
+            store.write(output, name, _entries(ordered, places), contents, codec.info, scratch_beside=work)
         # Another run may be waiting for the lock in it.
         shutil.rmtree(work, ignore_errors=True)
     if not places:
@@ -121,9 +121,9 @@ def _needed(formats: Sequence[str], contents: Contents) -> tuple[Any, ...]:
     return tuple(dict.fromkeys([*contents.matrices, *(["vectors"] if "zerospeech" in formats else [])]))
 
 
-def _fingerprint(extractor: UnitExtractor, utterances: Sequence[Utterance], contents: Contents) -> str:
+def _fingerprint(codec: Codec, utterances: Sequence[Utterance], contents: Contents) -> str:
     lines = [f"{u.utt_id} {u.path.absolute()} {u.start} {u.end}\n" for u in utterances]
-    settings = f"{extractor.info} {contents.matrices}\n"
+    settings = f"{codec.info} {contents.matrices}\n"
     return hashlib.sha256((settings + "".join(lines)).encode(errors="surrogatepass")).hexdigest()[:16]
 
 
@@ -139,7 +139,7 @@ def _add_missing(
     part: Path,
     utterances: Sequence[Utterance],
     done: Mapping[str, Place],
-    extractor: UnitExtractor,
+    codec: Codec,
     matrices: tuple[Matrix, ...],
     workers: Workers,
     failures: Failures,
@@ -148,7 +148,7 @@ def _add_missing(
     groups = list(batches(utterance for utterance in utterances if utterance.utt_id not in done))
     if not groups:
         return added
-    results = extract_batches(groups, Extraction(extractor, matrices), workers)
+    results = extract_batches(groups, Extraction(codec, matrices), workers)
     with progress_bar() as bar, closing(results):
         task = bar.add_task("units", total=sum(map(len, groups)), status="")
         for group, of_group in zip(groups, results, strict=True):
@@ -215,7 +215,7 @@ def _seconds(utterance: Utterance) -> float:
 class Extraction:
     """Function of a batch of utterances to their results."""
 
-    extractor: UnitExtractor
+    codec: Codec
     matrices: tuple[Matrix, ...]
 
     def __call__(self, batch: Batch) -> list[Result]:
@@ -224,7 +224,7 @@ class Extraction:
 
     def read(self, utterance: Utterance) -> Read:
         """Return the samples, which for a long recording are mapped from a file, or the reason why there are none."""
-        version, rate = utterance.version(), self.extractor.sample_rate
+        version, rate = utterance.version(), self.codec.sample_rate
         try:
             with utterance.open() as file:
                 if file.seconds > LONG:
@@ -240,7 +240,7 @@ class Extraction:
         """Return the units of what was read; if one is refused, each is tried alone."""
         usable = [read.samples for read in found if read.samples is not None]
         try:
-            units = iter(self.extractor.extract_many(usable, matrices=self.matrices))
+            units = iter(self.codec.encode_many(usable, matrices=self.matrices))
             return [
                 Extracted(units=next(units), n_samples=read.n_samples, version=read.version, note=read.note)
                 if read.samples is not None
@@ -261,7 +261,7 @@ def extract_batches(
     Where there is one process, or the model is on a GPU, this process computes, and reads the next batch meanwhile
     with as many threads as there are jobs; otherwise workers share the batches, each with a copy of the model.
     """
-    on_cpu = extraction.extractor.trained.device.type == "cpu"
+    on_cpu = extraction.codec.trained.device.type == "cpu"
     if isinstance(workers, Processes) and (workers.jobs == 1 or not on_cpu):
         yield from _extract_here(groups, extraction, workers.jobs)
         return

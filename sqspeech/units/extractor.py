@@ -1,18 +1,15 @@
 """Samples to units, as arrays: a view of the codec."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from numpy.typing import NDArray
 
 from sqspeech.checkpoint import TrainedModel
 from sqspeech.codec import Codec, Level, Matrix, UnitInfo, Units, UnitStream
 from sqspeech.codec.units import Precision
-
-type Samples = NDArray[np.float32]
 
 
 class UnitExtractor:
@@ -73,19 +70,6 @@ class UnitExtractor:
     ) -> Units:
         """Return the units of a recording; see `Codec.encode`."""
         return self.codec.encode(samples, sample_rate, matrices=matrices, level=level)
-
-    def extract_many(
-        self, recordings: Sequence[Samples], *, matrices: Collection[Matrix] = (), level: Level | None = None
-    ) -> list[Units]:
-        """Return the units of recordings at the model's rate, computed together; see `Codec.encode`."""
-        return self.codec.encode_many(recordings, matrices=matrices, level=level)
-
-    def check(self, matrices: Collection[Matrix]) -> None:
-        """Raise ConfigError where the model has not these matrices: a baseline has no posteriors."""
-        quantizer, device = self.trained.model.quantizer, self.trained.device
-        if "posteriors" in matrices:
-            widths = quantizer.dim, quantizer.extra_channels
-            quantizer.posterior(*(torch.zeros(1, 1, width, device=device) for width in widths))
 
     def level(self, samples: Float[np.ndarray, " N"], sample_rate: int) -> Level:
         """Return what the log-mel of a recording is relative to; see `Codec.level`."""

@@ -9,8 +9,8 @@ from corpus import voice
 
 from sqspeech import audio
 from sqspeech.checkpoint import TrainedModel
+from sqspeech.codec import PitchRule, pieces, prosody
 from sqspeech.codec import decoder as decoder_module
-from sqspeech.codec import pieces, prosody
 from sqspeech.codec.decoder import SPEAKERS
 from sqspeech.codec.pieces import cut, place
 from sqspeech.codec.speakers import find_speaker
@@ -59,6 +59,12 @@ def converter(trained) -> Converter:
     return Converter(trained, Noise())
 
 
+def convert_to(converter: Converter, outs: list[np.ndarray], source: np.ndarray, names: list[str]) -> None:
+    speakers = [find_speaker(converter.trained, name) for name in names]
+    rule = PitchRule.parse("target")
+    converter.codec.synthesizer.convert(outs, source, speakers, converter.vocoder, pitch=rule)
+
+
 @pytest.mark.parametrize("length", [1025, 12800, 12801, 12959])
 @pytest.mark.parametrize("level", [0.01, 1.0])
 def test_length_and_loudness_are_kept(converter, length, level):
@@ -77,7 +83,7 @@ def test_many_voices_at_once_are_what_they_are_alone(trained, monkeypatch):
     names = [*trained.speakers, *(f"f1:1,m1:{weight}" for weight in range(1, 8))]
     assert len(names) > SPEAKERS
     outs = [np.zeros_like(source) for _ in names]
-    converter.convert_into(outs, source, [find_speaker(trained, name) for name in names])
+    convert_to(converter, outs, source, names)
     assert len(tracked) == 1
     mels, f0 = ([given[part] for given in converter.vocoder.seen] for part in range(2))
     converter.vocoder.seen.clear()
@@ -268,7 +274,7 @@ def test_what_is_short_is_decoded_once_and_what_is_long_alike(trained, monkeypat
     for kept, times in ((2 * 3001, 1), (2 * 3001 - 1, 2)):
         monkeypatch.setattr(decoder_module, "KEPT", kept)
         outs = [np.zeros_like(source) for _ in range(2)]
-        Converter(trained, Noise()).convert_into(outs, source, [find_speaker(trained, name) for name in ("f1", "m1")])
+        convert_to(Converter(trained, Noise()), outs, source, ["f1", "m1"])
         assert len(decoded) == times * pieces
         decoded.clear()
         found.append(outs)

@@ -16,6 +16,7 @@ from units_models import noise
 
 from sqspeech.corpus import Processes, Shard
 from sqspeech.data.data_dir import DataDir, Utterance
+from sqspeech.codec import Codec
 from sqspeech.errors import ConfigError, DataError, SqspeechError
 from sqspeech.units import FORMATS, Contents, UnitExtractor, extract, extract_corpus, read
 
@@ -83,7 +84,7 @@ def test_shards_change_no_byte(experiment, data, plain, tmp_path):
 
 def test_a_stopped_run_is_continued(experiment, data, plain, tmp_path, monkeypatch):
     monkeypatch.setattr(extract, "MOST", 2)
-    calls, whole = [], UnitExtractor.extract_many
+    calls, whole = [], Codec.encode_many
 
     def stopping(self, recordings, **options):
         calls.append(len(recordings))
@@ -91,7 +92,7 @@ def test_a_stopped_run_is_continued(experiment, data, plain, tmp_path, monkeypat
             raise KeyboardInterrupt
         return whole(self, recordings, **options)
 
-    monkeypatch.setattr(UnitExtractor, "extract_many", stopping)
+    monkeypatch.setattr(Codec, "encode_many", stopping)
     with pytest.raises(KeyboardInterrupt):
         extract_corpus(experiment.checkpoint, data, tmp_path / "u", SOME)
     assert not (tmp_path / "u/kaldi").exists()

@@ -11,6 +11,7 @@ from units_models import QUANTIZERS, make_model, noise
 
 from sqspeech import audio, chunked_log_mel
 from sqspeech.codec import encoder as module
+from sqspeech.codec import Codec
 from sqspeech.errors import ConfigError, DataError
 from sqspeech.models.windows import ConvolutionWindows
 from sqspeech.units import MATRICES, UnitExtractor
@@ -71,12 +72,12 @@ def test_a_baseline_has_no_posteriors():
     with pytest.raises(ConfigError, match="vq_ema has no posterior"):
         UnitExtractor(make_model("vq")).extract(noise(1.0), 16000, matrices=["posteriors"])
     with pytest.raises(ConfigError, match="vq_ema has no posterior"):
-        UnitExtractor(make_model("vq")).check(["posteriors"])
+        Codec(make_model("vq")).check_matrices(["posteriors"])
 
 
 @pytest.mark.parametrize("name", ["sq-I", "sq-IV", "vmf"])
 def test_the_others_have(name):
-    UnitExtractor(make_model(name)).check(MATRICES)
+    Codec(make_model(name)).check_matrices(MATRICES)
 
 
 @given(st.lists(st.integers(1025, 60_000), min_size=1, max_size=6), st.randoms(use_true_random=False))
@@ -84,7 +85,7 @@ def test_company_and_order_change_nothing(extractor, lengths, random):
     recordings = [noise(4.0, seed)[:length] for seed, length in enumerate(lengths)]
     order = list(range(len(lengths)))
     random.shuffle(order)
-    together = extractor.extract_many([recordings[place] for place in order])
+    together = extractor.codec.encode_many([recordings[place] for place in order])
     for place, units in zip(order, together, strict=True):
         np.testing.assert_array_equal(units.codes, extractor.extract(recordings[place], 16000).codes)
 
