@@ -14,9 +14,9 @@ import soundfile
 from corpus import write_corpus
 from units_models import noise
 
+from sqspeech.codec import Codec
 from sqspeech.corpus import Processes, Shard
 from sqspeech.data.data_dir import DataDir, Utterance
-from sqspeech.codec import Codec
 from sqspeech.errors import ConfigError, DataError, SqspeechError
 from sqspeech.units import FORMATS, Contents, UnitExtractor, extract, extract_corpus, read
 

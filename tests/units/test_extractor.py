@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from units_models import QUANTIZERS, make_model, noise
 
 from sqspeech import audio, chunked_log_mel
-from sqspeech.codec import encoder as module
 from sqspeech.codec import Codec
+from sqspeech.codec import encoder as module
 from sqspeech.errors import ConfigError, DataError
 from sqspeech.models.windows import ConvolutionWindows
 from sqspeech.units import MATRICES, UnitExtractor
