@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from sqspeech.checkpoint import TrainedModel
 from sqspeech.codec.inputs import Samples
 from sqspeech.errors import DataError
-from sqspeech.models.base import Decoder
 from sqspeech.models.sqvae import mean_squared_error
 from sqspeech.pitch import quick_f0, speaker_pitch
 from sqspeech.progress import track
@@ -67,7 +66,7 @@ def enroll(trained: TrainedModel, content: dict[str, Any], recordings: Sequence[
 def fit_embedding(trained: TrainedModel, recordings: Sequence[Samples]) -> Float[Tensor, "1 S"]:
     """Return the embedding with which the decoder is nearest to the recordings' log-mel, in IEEE single precision."""
     decoder = trained.model.decoder
-    with full_precision(trained.device), _can_be_fitted(decoder):
+    with full_precision(trained.device), _can_be_fitted(cast("nn.Module", decoder)):
         codes, wanted = _codes_and_target(trained, recordings)
         length, known = min(CODES, len(codes)), decoder.speakers.weight.detach()
         # All at once: each draw would have to wait until the device has its starts.
@@ -103,12 +102,12 @@ def _codes_and_target(trained: TrainedModel, recordings: Sequence[Samples]) -> t
 
 
 @contextmanager
-def _can_be_fitted(decoder: Decoder) -> Iterator[None]:
+def _can_be_fitted(decoder: nn.Module) -> Iterator[None]:
     """Put recurrent networks into training mode: in eval mode cuDNN has no backward pass for them.
 
     Without dropout their output is the same.
     """
-    recurrent = [module for module in cast("nn.Module", decoder).modules() if isinstance(module, nn.RNNBase)]
+    recurrent = [module for module in decoder.modules() if isinstance(module, nn.RNNBase)]
     for module in recurrent:
         module.train()
     try:

@@ -90,7 +90,7 @@ class Validation:
 def _codebook_use(counts: NDArray[np.int64]) -> dict[str, float]:
     """Return what is logged of the code counts (Q, K)."""
     found = [perplexity(stage) for stage in counts]
-    values = {"dev_perplexity": fmean(found), "dev_active_codes": fmean(map(active_codes, counts))}
+    values = {"dev_perplexity": fmean(found), "dev_active_codes": _mean([active_codes(stage) for stage in counts])}
     each = {f"dev_perplexity_{place}": value for place, value in enumerate(found, 1)}
     return values if len(found) == 1 else {**values, **each, "dev_perplexity_total": prod(found)}
 
@@ -142,3 +142,8 @@ def _reversed(z: Float[Tensor, "B L D"], steps: Int[Tensor, " B"]) -> Float[Tens
     """Return the first steps of each row in reverse order; behind them anything."""
     index = (steps[:, None] - 1 - torch.arange(z.shape[1], device=z.device)).clamp_min(0)
     return z.gather(1, index.unsqueeze(-1).expand_as(z))
+
+
+def _mean(counts: list[int]) -> float:
+    """Return the mean over the stages; of one stage its count as it is."""
+    return counts[0] if len(counts) == 1 else fmean(counts)

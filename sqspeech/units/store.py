@@ -228,7 +228,7 @@ def _info(path: Path) -> tuple[UnitInfo, str, Contents]:
             LogMelConfig(**values["features"])
             info, contents = TypeAdapter(UnitInfo), TypeAdapter(Contents)
             return info.validate_python(values), layout, contents.validate_python(held)
-    except (OSError, ValueError, TypeError, KeyError, ValidationError):
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, ValidationError):
         pass
     raise DataError(f"{path}: damaged, or of another version; extract the units again")
 

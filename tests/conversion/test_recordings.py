@@ -14,6 +14,7 @@ from corpus import voice
 
 from sqspeech import audio
 from sqspeech.checkpoint import TrainedModel
+from sqspeech.codec.synthesis import Synthesizer
 from sqspeech.conversion import ConversionRequest, Converter, computation, convert_all, plan
 from sqspeech.data.data_dir import DataDir, Utterance
 from sqspeech.data.inputs import read_inputs
@@ -212,7 +213,7 @@ def test_an_interruption_leaves_nothing(converter, tmp_path, monkeypatch):
         assert list((tmp_path / "out").iterdir()), "it is under way"
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Converter, "_speak", interrupted)
+    monkeypatch.setattr(Synthesizer, "_vocode", interrupted)
     with pytest.raises(KeyboardInterrupt):
         convert_all(converter, plan(read_inputs([tmp_path / "a.wav"]), ["f1"], None, []), tmp_path / "out")
     assert not list((tmp_path / "out").iterdir())

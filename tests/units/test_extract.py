@@ -73,12 +73,12 @@ def test_shards_change_no_byte(experiment, data, plain, tmp_path):
         counts, _ = extract_corpus(experiment.checkpoint, data, tmp_path / "u", SOME, shard=Shard(index, 3))
         assert len(counts) == len(data) // 3
         assert not (tmp_path / "u/kaldi").exists()
-    started = UnitExtractor.encode
+    started = Codec.encode_many
     try:
-        UnitExtractor.encode = lambda *_: pytest.fail("nothing is left to extract")
+        Codec.encode_many = lambda *_: pytest.fail("nothing is left to extract")
         extract_corpus(experiment.checkpoint, data, tmp_path / "u", SOME)
     finally:
-        UnitExtractor.encode = started
+        Codec.encode_many = started
     assert same(tmp_path / "u", plain)
 
 

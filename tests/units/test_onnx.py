@@ -20,7 +20,7 @@ import sqspeech.units
 from sqspeech import audio
 from sqspeech.checkpoint import TrainedModel, build_model
 from sqspeech.config import ExperimentConfig
-from sqspeech.errors import ConfigError, SqspeechError
+from sqspeech.errors import ConfigError
 from sqspeech.features import LogMel
 from sqspeech.units import UnitExtractor, UnitInfo
 from sqspeech.units.export import build, export
@@ -208,12 +208,6 @@ def test_an_encoder_that_hears_bands_without_their_mean(sound):
 def test_no_codebook_is_said(tmp_path):
     with pytest.raises(ConfigError, match="gaussian_vae has no codebook and so no units"):
         export(untrained({"name": "gaussian_vae"}), tmp_path / "model.onnx")
-
-
-def test_no_onnx_is_said(monkeypatch, tmp_path):
-    monkeypatch.setitem(sys.modules, "onnx", None)
-    with pytest.raises(SqspeechError, match=r'pip install "sqspeech\[export\]"'):
-        export(untrained(), tmp_path / "model.onnx")
 
 
 @pytest.mark.parametrize("rate", [16000, 44100])
