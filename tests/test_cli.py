@@ -59,6 +59,8 @@ OPTIONS = {
         "--vocoder",
         "--device",
         "--strict",
+        "--jobs",
+        "--cluster",
     },
     "evaluate-units": {"--data", "--output", "-o", "--item", "--alignment", "--pictures"},
     "enroll": {"--name", "--output", "-o", "--device", "--strict"},

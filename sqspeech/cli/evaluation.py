@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sqspeech.cli.options import Checkpoint, Data, Device, Strict, VocoderName, find_device
+from sqspeech.cli.options import Checkpoint, Cluster, Data, Device, Jobs, Strict, VocoderName, find_device, open_workers
 from sqspeech.errors import ConfigError, SqspeechError
 
 
@@ -28,6 +28,8 @@ def evaluate(
         typer.Option("--train", metavar="DATA", help="With --conversion: natural speech of the speakers."),
     ] = None,
     vocoder: VocoderName = None,
+    jobs: Jobs = 1,
+    cluster: Cluster = None,
     device: Device = "auto",
     strict: Strict = False,
 ) -> None:
@@ -37,18 +39,20 @@ def evaluate(
     from sqspeech.data.data_dir import DataDir
     from sqspeech.evaluation.evaluate import evaluate as measure
 
-    trained = TrainedModel.load(checkpoint, find_device(device))
+    trained = TrainedModel.load(checkpoint, find_device(device, shared=jobs > 1 or cluster is not None))
     if (conversion is None) != (train_data is None):
         raise SqspeechError("--conversion PAIRS and --train DATA are given together or not at all; give both")
     of_conversion = (conversion, DataDir.read(train_data)) if conversion and train_data else None
-    metrics, failures = measure(
-        trained,
-        DataDir.read(data),
-        item=item,
-        parallel=parallel,
-        conversion=of_conversion,
-        vocoder=vocoder or "world",
-    )
+    with open_workers(jobs, cluster) as workers:
+        metrics, failures = measure(
+            trained,
+            DataDir.read(data),
+            item=item,
+            parallel=parallel,
+            conversion=of_conversion,
+            vocoder=vocoder or "world",
+            workers=workers,
+        )
     write_text(output, json.dumps(metrics, indent=2) + "\n")
     failures.check(metrics["utterances"], strict=strict)
     print(f"{output}: {metrics['utterances']} utterances, {metrics['seconds']:.0f} s")

@@ -1,7 +1,7 @@
 """Speech of units on disk, with a manifest of what became of each utterance."""
 
-from collections.abc import Iterable, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from sqspeech.codec.rules import check_origin
 from sqspeech.codec.speakers import find_speaker
 from sqspeech.conversion.manifest import write_manifest
 from sqspeech.conversion.requests import SOURCE, result_name
-from sqspeech.corpus import DIED, Processes, Workers, map_in_order
+from sqspeech.corpus import DIED, Processes, Workers, map_locally_or_in_order
 from sqspeech.errors import DataError
 from sqspeech.failures import Failures
 from sqspeech.progress import track
@@ -114,12 +114,7 @@ def decode_all(
     failures, rows = Failures(), list[dict[str, object]]()
     items = [(request, units[request.utt_id]) for request in requests]
     decoding = Decoding(codec, chosen, output)
-    with ExitStack() as stack:
-        results: Iterable[list[str] | str]
-        if isinstance(workers, Processes) and workers.jobs == 1:
-            results = map(decoding, items)
-        else:
-            results = stack.enter_context(closing(map_in_order(decoding, items, workers, died=lambda item: DIED)))
+    with closing(map_locally_or_in_order(decoding, items, workers, died=lambda item: DIED)) as results:
         for request, result in zip(requests, track(results, "decoding", len(items)), strict=True):
             if isinstance(result, str):
                 failures.add(request.utt_id, result)

@@ -1,6 +1,7 @@
 """Evaluation of a trained model on a data directory."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict
 from math import isfinite
 from pathlib import Path
@@ -12,11 +13,13 @@ from torch import Tensor
 
 from sqspeech.checkpoint import TrainedModel
 from sqspeech.conversion import Converter
-from sqspeech.data.data_dir import DataDir, Utterance
+from sqspeech.corpus import DIED, Processes, Workers, map_locally_or_in_order
+from sqspeech.data.data_dir import DataDir
 from sqspeech.errors import DataError
 from sqspeech.evaluation.conversion.evaluate import measure_conversion
 from sqspeech.evaluation.conversion.pairs import parallel_pairs
 from sqspeech.evaluation.conversion.parallel_text import AnalysedUtterance, measure_parallel
+from sqspeech.evaluation.conversion.synthesis import Synthesis, SynthesisRequest, SyntheticSpeech
 from sqspeech.evaluation.metrics.abx import abx
 from sqspeech.evaluation.metrics.bitrate import bitrate
 from sqspeech.evaluation.metrics.codebook import codebook_figures, usage_by_stage
@@ -41,6 +44,7 @@ def evaluate(
     parallel: bool = False,
     conversion: tuple[Path, DataDir] | None = None,
     vocoder: str = "world",
+    workers: Workers = Processes(),  # noqa: B008 (frozen)
 ) -> tuple[dict[str, Any], Failures]:
     """Measure reconstruction, codebook and bitrate; also ABX where `item` is given, and conversion on request.
 
@@ -58,6 +62,8 @@ def evaluate(
         Pairs over `data`, and natural speech of the training set (see `measure_conversion`).
     vocoder
         The vocoder of the conversions.
+    workers
+        Who synthesises the conversions.
 
     Returns
     -------
@@ -86,9 +92,9 @@ def evaluate(
         metrics |= _abx(trained, phones, recordings, reconstruction.latents, failures)
     converter = Converter(trained, build_vocoder(vocoder, config))
     if parallel:
-        metrics["parallel"] = _parallel(converter, used, recordings)
+        metrics["parallel"] = _parallel(converter, used, recordings, workers)
     if conversion:
-        metrics["conversion"], left_out = measure_conversion(converter, used, recordings, *conversion)
+        metrics["conversion"], left_out = measure_conversion(converter, used, recordings, *conversion, workers=workers)
         failures.reasons.update(left_out.reasons)
     return metrics, failures
 
@@ -137,21 +143,27 @@ def _abx(
     }
 
 
-def _parallel(converter: Converter, data: DataDir, recordings: Recordings) -> dict[str, float | None]:
+def _parallel(converter: Converter, data: DataDir, recordings: Recordings, workers: Workers) -> dict[str, float | None]:
     pairs = list(parallel_pairs(data))
     if not pairs:
         raise DataError(
             "no two speakers (of opposite gender, where spk2gender tells) share a text; leave --parallel out"
         )
-    rate, log_mel = converter.sample_rate, LogMel(converter.trained.config.features)
+    log_mel = LogMel(converter.trained.config.features)
     names = dict.fromkeys(utterance.utt_id for pair in pairs for utterance in pair)
     natural = {name: AnalysedUtterance(recordings[name], log_mel) for name in names}
-
-    def converted(source: Utterance, target: Utterance) -> AnalysedUtterance:
-        samples, _ = converter.convert(recordings[source.utt_id], rate, to=target.spk_id, source=source.spk_id)
-        return AnalysedUtterance(samples, log_mel)
-
-    tracked = track(pairs, "converting", len(pairs))
-    triples = ((converted(s, t), natural[s.utt_id], natural[t.utt_id]) for s, t in tracked)
-    scores = asdict(measure_parallel(triples))
+    wanted = (
+        SynthesisRequest(samples=recordings[source.utt_id], speaker=source.spk_id, target=target.spk_id)
+        for source, target in pairs
+    )
+    with closing(map_locally_or_in_order(Synthesis(converter), wanted, workers, died=lambda request: DIED)) as made:
+        tracked = zip(pairs, track(made, "converting", len(pairs)), strict=True)
+        triples = ((_analysed(speech, log_mel), natural[s.utt_id], natural[t.utt_id]) for (s, t), speech in tracked)
+        scores = asdict(measure_parallel(triples))
     return {name: value if isfinite(value) else None for name, value in scores.items()}  # JSON has no NaN
+
+
+def _analysed(made: SyntheticSpeech | str, log_mel: LogMel) -> AnalysedUtterance:
+    if isinstance(made, str):
+        raise DataError(made)
+    return AnalysedUtterance(made.converted, log_mel)

@@ -136,7 +136,7 @@ def test_bad_files_are_reported_by_name_and_the_rest_goes_on(data, tmp_path, cap
 
 
 def test_another_configuration_is_refused_with_both_values(data, dump):
-    with pytest.raises(DataError, match="made with features.n_mels = 80, but 40 is wanted; run stage 2"):
+    with pytest.raises(DataError, match="made with features.n_mels = 80, but 40 is wanted; run `sqspeech features`"):
         FeatureStore.open(dump, LogMelConfig(n_mels=40))
     with pytest.raises(DataError, match="features.n_mels = 80, but 40"):
         extract_features(data, dump, LogMelConfig(n_mels=40))

@@ -151,7 +151,7 @@ def test_what_is_passed_over_is_counted(tmp_path, capsys):
         record(tmp_path / name)
     read_inputs([tmp_path])
     assert capsys.readouterr().err == (
-        f"{tmp_path}: passed over, as they are no audio: 4 (.txt 2, without suffix 1, .json 1)\n"
+        f"{tmp_path}: skipped, as they are no audio: 4 (.txt 2, without suffix 1, .json 1)\n"
     )
 
 

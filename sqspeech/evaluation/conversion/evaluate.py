@@ -1,8 +1,8 @@
 """Evaluation of conversions: the loss by the vocoder, by the units and by another speaker, each alone."""
 
-import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sqspeech.conversion import ConversionRequest, Converter, plan
+from sqspeech.corpus import DIED, Processes, Workers, map_locally_or_in_order
 from sqspeech.data.data_dir import DataDir
 from sqspeech.evaluation.conversion.pairs import gender_kinds, same_text
+from sqspeech.evaluation.conversion.synthesis import Synthesis, SynthesisRequest, SyntheticSpeech
 from sqspeech.evaluation.metrics.conversion_metric import (
     CONVERSION_METRICS,
     ConversionTestData,
@@ -26,7 +28,13 @@ type Values = dict[str, float | None]
 
 
 def measure_conversion(
-    converter: Converter, data: DataDir, recordings: Mapping[str, Samples], pairs: Path, train: DataDir
+    converter: Converter,
+    data: DataDir,
+    recordings: Mapping[str, Samples],
+    pairs: Path,
+    train: DataDir,
+    *,
+    workers: Workers = Processes(),  # noqa: B008 (frozen)
 ) -> tuple[dict[str, Any], Failures]:
     """Return the means of all registered metrics, for three kinds of synthetic speech.
 
@@ -46,6 +54,8 @@ def measure_conversion(
         Lines of `utterance speaker target` over `data`.
     train
         Natural speech of the same speakers, for the classifier.
+    workers
+        Who synthesises; the figures are the same but for the real-time factor, which is measured.
 
     Raises
     ------
@@ -54,8 +64,10 @@ def measure_conversion(
     """
     requests = plan(list(data), [], pairs, [])
     evaluation = _ConversionEvaluation(converter, data, recordings, train)
-    for request in track(requests, "converting", len(requests)):
-        evaluation.add(request)
+    wanted = evaluation.wanted(requests)
+    with closing(map_locally_or_in_order(Synthesis(converter), wanted, workers, died=lambda request: DIED)) as made:
+        for request, speech in zip(requests, track(made, "converting", len(requests)), strict=True):
+            evaluation.add(request, speech)
     evaluation.failures.check(len(evaluation.values["conversion"]), strict=False)
     return evaluation.metrics(), evaluation.failures
 
@@ -77,29 +89,39 @@ class _ConversionEvaluation:
             train=train,
         )
         self._metrics = [CONVERSION_METRICS[name](self._test) for name in CONVERSION_METRICS.names()]
-        self._sources: set[str] = set()
         self._seconds = self._elapsed = 0.0
 
-    def add(self, request: ConversionRequest) -> None:
-        """Convert a recording and measure it, and its copy and reconstruction if it is new."""
+    def wanted(self, requests: Sequence[ConversionRequest]) -> Iterator[SynthesisRequest]:
+        """Yield what is to be synthesised for the requests: of each recording copy and reconstruction once."""
+        seen = set[str]()
+        for request in requests:
+            source, (target,) = request.utterance, request.targets
+            yield SynthesisRequest(
+                samples=self._recordings[source.utt_id].samples,
+                speaker=source.spk_id,
+                target=target,
+                all_kinds=source.utt_id not in seen,
+            )
+            seen.add(source.utt_id)
+
+    def add(self, request: ConversionRequest, made: SyntheticSpeech | str) -> None:
+        """Measure the synthetic speech of a request."""
         source, (target,) = request.utterance, request.targets
+        if isinstance(made, str):
+            self.failures.add(f"{source.utt_id}-to-{target}", made)
+            return
         recording = self._recordings[source.utt_id]
-        new = source.utt_id not in self._sources
-        self._sources.add(source.utt_id)
-        with self.failures.skipping(f"{source.utt_id}-to-{target}"):
-            if new:
-                own = self._convert(recording, source.spk_id, source.spk_id)
-                copy = self._speech(self.converter.copy(recording.samples))
-                self.values["copy"].append(self._measure(copy, source.spk_id, recording, recording))
-                self.values["reconstruction"].append(self._measure(own, source.spk_id, recording, recording))
-            began = time.process_time()
-            converted = self._convert(recording, target, source.spk_id)
-            self._elapsed += time.process_time() - began
-            self._seconds += len(recording.samples) / recording.sample_rate
-            same = same_text(self.data, source, target)
-            values = self._measure(converted, target, recording, self._recordings[same.utt_id] if same else None)
-            for kind in ("conversion", *gender_kinds(self.data, source.spk_id, target)):
+        for kind, samples in (("copy", made.copy), ("reconstruction", made.reconstruction)):
+            if samples is not None:
+                values = self._measure(self._speech(samples), source.spk_id, recording, recording)
                 self.values[kind].append(values)
+        self._elapsed += made.seconds
+        self._seconds += len(recording.samples) / recording.sample_rate
+        same = same_text(self.data, source, target)
+        reference = self._recordings[same.utt_id] if same else None
+        values = self._measure(self._speech(made.converted), target, recording, reference)
+        for kind in ("conversion", *gender_kinds(self.data, source.spk_id, target)):
+            self.values[kind].append(values)
 
     def metrics(self) -> dict[str, Any]:
         """Return the means by kind, and the values that do not depend on a conversion."""
@@ -109,10 +131,6 @@ class _ConversionEvaluation:
             "real_time_factor": self._elapsed / self._seconds,
             **{kind: _means(values) for kind, values in self.values.items()},
         }
-
-    def _convert(self, recording: Speech, target: str, speaker: str) -> Speech:
-        samples, _ = self.converter.convert(recording.samples, recording.sample_rate, to=target, source=speaker)
-        return self._speech(samples)
 
     def _speech(self, samples: NDArray[np.float32]) -> Speech:
         return Speech(samples, self.converter.sample_rate, self._codec)

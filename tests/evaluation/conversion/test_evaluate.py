@@ -3,6 +3,7 @@ from corpus import write_corpus
 
 from sqspeech.checkpoint import TrainedModel
 from sqspeech.conversion import Converter
+from sqspeech.corpus import Processes
 from sqspeech.data.data_dir import DataDir
 from sqspeech.errors import DataError
 from sqspeech.evaluation.conversion.evaluate import measure_conversion
@@ -20,9 +21,10 @@ def measure(converter, tmp_path):
     """Evaluate pairs of a corpus whose sentences have formants above the fundamental."""
     data = DataDir.read(write_corpus(tmp_path / "data", range(2)))
 
-    def measure(*pairs: str):
+    def measure(*pairs: str, jobs: int = 1):
         (tmp_path / "pairs").write_text("".join(f"{pair}\n" for pair in pairs))
-        return measure_conversion(converter, data, {u.utt_id: u.read(16000) for u in data}, tmp_path / "pairs", data)
+        recordings = {utterance.utt_id: utterance.read(16000) for utterance in data}
+        return measure_conversion(converter, data, recordings, tmp_path / "pairs", data, workers=Processes(jobs))
 
     return measure
 
@@ -40,6 +42,13 @@ def test_every_kind_is_measured_and_genders_are_distinguished(measure):
     assert found["conversion"]["unit_error"] >= 0
     assert 0 <= found["natural_speaker"] <= 100
     assert 0 < found["real_time_factor"] < 10
+
+
+def test_the_figures_are_the_same_in_several_processes(measure):
+    alone, together = (measure("f1-00 f1 m1", "f1-01 f1 m2", jobs=jobs)[0] for jobs in (1, 2))
+    assert alone.pop("real_time_factor") > 0
+    assert together.pop("real_time_factor") > 0
+    assert alone == together
 
 
 def test_each_recording_is_analysed_once(measure, monkeypatch):
