@@ -1,11 +1,13 @@
 """Everything that uses a trained model, on a device: each gives arrays, which on a GPU must be those of the CPU."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from codewords import place
 from corpus import voice, write_corpus
 from training_steps import QUANTIZERS, SPEAKERS, make_config, make_step
 
@@ -15,6 +17,7 @@ from sqspeech.conversion.enrolment import enroll
 from sqspeech.data.data_dir import DataDir
 from sqspeech.data.feature_extraction import extract_features
 from sqspeech.data.feature_store import FeatureStore
+from sqspeech.errors import ConfigError
 from sqspeech.evaluation.evaluate import evaluate
 from sqspeech.features import LogMel
 from sqspeech.training.dev_metrics import Validation
@@ -63,7 +66,7 @@ def make_trained(quantizer: str, normalize: bool) -> TrainedModel:
         if model.quantizer.codebook_size:
             mel = log_mel(torch.from_numpy(voice(210.0, 0)))[None]
             latents = model.encoder(mel)[0, :, : model.quantizer.dim]
-            model.quantizer.codebook.copy_(latents[:: len(latents) // 8][:8])
+            place(model.quantizer, latents[:: len(latents) // 8][:8])
     return TrainedModel(
         config=config,
         speakers=NAMES,
@@ -90,7 +93,8 @@ def features(data: DataDir, dump: Path) -> Arrays:
 def units(trained: TrainedModel) -> Arrays:
     extractor = UnitExtractor(trained)
     matrices = ["vectors", "continuous"]
-    if trained.config.quantizer.name != "vq_ema":
+    with suppress(ConfigError):  # a baseline has no posteriors
+        extractor.codec.check_matrices(["posteriors"])
         matrices.append("posteriors")
     found = [extractor.extract(voice(f0, 3, seconds), 16000, matrices=matrices) for f0, seconds in ((150, 1), (90, 20))]
     return {f"{name} {n}": getattr(one, name) for n, one in enumerate(found) for name in ("codes", *matrices)}
