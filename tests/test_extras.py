@@ -36,7 +36,7 @@ print(json.dumps(outcomes))
 """
 LACKING = {
     "train": ("tensorboard", "train"),
-    "evaluate": ("librosa", "eval"),
+    "evaluate": ("torchdtw", "eval"),
     "evaluate-units": ("", "eval"),
     "report": ("jinja2", "eval"),
     "export": ("onnx", "export"),

@@ -145,7 +145,7 @@ def test_without_a_list_it_is_conversion_in_every_voice(made, tmp_path):
     for path in (data / "conversion").iterdir():
         path.unlink()
     (data / "conversion").rmdir()
-    with pytest.raises(DataError, match="nothing says what to convert"):
+    with pytest.raises(DataError, match="it is unknown what to convert"):
         plan(data, "english")
 
 

@@ -44,7 +44,7 @@ def test_two_languages_into_one_tree(run, made, experiment):
     data = ("--english", made.data["english"], "--surprise", made.data["surprise"])
     assert run("submit-check", "s", *data) == (0, "s: sound\n", "")
     Path("s/2019/code/README.txt").unlink()
-    assert "no archive was written (s.zip is of an earlier tree); mend" in run("submit-check", "s", "--archive")[2]
+    assert "no archive was written (s.zip is of an earlier tree); correct" in run("submit-check", "s", "--archive")[2]
 
 
 def test_a_check_names_everything_and_ends_with_one(run, sound):

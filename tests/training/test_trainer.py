@@ -159,6 +159,12 @@ def test_dev_speakers_must_be_training_speakers(stores, tmp_path):
         Trainer(EXPERIMENT, alone, dev, tmp_path, CPU)
 
 
+def test_crops_of_half_a_unit_are_refused(stores, tmp_path):
+    config = replace(EXPERIMENT, crops=replace(EXPERIMENT.crops, frames=15))
+    with pytest.raises(ConfigError, match="crops.frames: 15 is no multiple of the encoder's stride, 2"):
+        Trainer(config, *stores, tmp_path, CPU)
+
+
 def test_a_dev_set_too_short_for_a_unit_is_refused(stores, tmp_path, monkeypatch):
     train, dev = stores
     lengths = FeatureStore.lengths
