@@ -189,7 +189,7 @@ def test_a_missing_library_is_one_line(monkeypatch):
 
 def test_an_unknown_voice_is_an_error():
     with pytest.raises(DataError, match="no voice nobody"):
-        list(espeak.speak([espeak.TargetSpeaker(name="nobody")], ["Hello."]))
+        list(espeak.speak([espeak.Voice(name="nobody")], ["Hello."]))
 
 
 def test_a_second_run_replaces_the_first(corpus):

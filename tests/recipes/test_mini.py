@@ -59,12 +59,17 @@ def keep(folder: Path, speakers: set[str], sentences: int) -> None:
     item.write_text("\n".join([header, *(line for line in lines if line.split()[0] in kept)]) + "\n")
 
 
-def test_every_stage_does_its_part(recipe):
+@pytest.fixture(scope="module")
+def printed(recipe: Path) -> str:
+    """What all stages print."""
     run(recipe, "--stop-stage", "1")
     keep(recipe / "data/train", {"f1", "m1"}, 12)
     keep(recipe / "data/dev", {"f1", "m1"}, 2)
     keep(recipe / "data/test", {"f1", "m1"}, 10)
-    out = run(recipe, "--stage", "2")
+    return run(recipe, "--stage", "2")
+
+
+def test_every_stage_does_its_part(recipe, printed):
     exp = recipe / "exp/tiny"
     metrics = json.loads((exp / "metrics.json").read_text())
     assert metrics.keys() >= KEYS
@@ -80,10 +85,10 @@ def test_every_stage_does_its_part(recipe):
         "exp/tiny/units/kaldi/units.txt",
         "Reconstruction error",
     ):
-        assert told in out
+        assert told in printed
 
 
-def test_a_second_run_continues_and_repeats_nothing(recipe):
+def test_a_second_run_continues_and_repeats_nothing(recipe, printed):
     checkpoint = recipe / "exp/tiny/last.ckpt"
     before = checkpoint.read_bytes()
     out = run(recipe, "--stage", "2", "--stop-stage", "3")
