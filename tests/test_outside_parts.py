@@ -29,7 +29,7 @@ PARTS = ((QUANTIZERS, "corners"), (VOCODERS, "hum"), (FORMATS, "colons"))
 
 @pytest.fixture(scope="module", autouse=True)
 def added() -> Iterator[None]:
-    """What an installed package's entry point does: importing the module is all."""
+    """Import the module, as the entry point of an installed package does."""
     EntryPoint(name="parts", value="outside_parts", group=registry.ENTRY_POINTS).load()
     yield
     for known, name in PARTS:

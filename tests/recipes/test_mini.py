@@ -61,7 +61,7 @@ def keep(folder: Path, speakers: set[str], sentences: int) -> None:
 
 @pytest.fixture(scope="module")
 def printed(recipe: Path) -> str:
-    """What all stages print."""
+    """Output of all stages."""
     run(recipe, "--stop-stage", "1")
     keep(recipe / "data/train", {"f1", "m1"}, 12)
     keep(recipe / "data/dev", {"f1", "m1"}, 2)

@@ -216,7 +216,7 @@ def test_a_recording_that_changed_meanwhile_is_read_again(experiment, tmp_path):
     assert counts == {"a": len(expected), "b": len(read(tmp_path / "u")["b"])}
 
 
-def test_a_damaged_journal_is_extracted_again(experiment, data, plain, tmp_path):
+def test_a_damaged_part_is_extracted_again(experiment, data, plain, tmp_path):
     for index in (1, 2):
         extract_corpus(experiment.checkpoint, data, tmp_path / "u", SOME, shard=Shard(index, 2))
     stored = next((tmp_path / "u").rglob("0000000.npz"))

@@ -1,1 +1,1 @@
-"""What can be trained: one file a task (see `base`)."""
+"""Tasks that the engine trains: a file each (see `base`)."""

@@ -1,4 +1,4 @@
-"""What the engine asks of a task, and the registry of tasks.
+"""Contract between the engine and its tasks, and the registry of tasks.
 
 A task is a class in a file of its own. From outside the package, a script registers it and calls the command line:
 
