@@ -31,7 +31,7 @@ def convert(
             help="A speaker, `all`, `source` (the utterance's own), or a mixture: p225:0.5,p226:0.5; repeatable."
         ),
     ] = [],  # noqa: B006
-    jobs_list: Annotated[
+    list_file: Annotated[
         Path | None, typer.Option("--list", metavar="FILE", help="Lines of `utterance speaker target` instead of --to.")
     ] = None,
     vocoder: VocoderName = None,
@@ -61,8 +61,8 @@ def convert(
         open_workers(jobs, cluster) as workers,
     ):
         converter = Converter.load(checkpoint, found, vocoder or "world")
-        planned = plan(utterances, to, jobs_list, converter.trained.speakers)
-        if folder != output and sum(len(job.targets) for job in planned) != 1:
+        planned = plan(utterances, to, list_file, converter.trained.speakers)
+        if folder != output and sum(len(request.targets) for request in planned) != 1:
             raise SqspeechError("-o -: standard output takes one recording for one speaker; name a folder for more")
         count, failures = convert_all(converter, planned, folder, pitch=rule, workers=workers)
     failures.absorb(left_out)

@@ -83,7 +83,7 @@ class UnitInfo:
 
 @dataclass(frozen=True, kw_only=True)
 class RecordingStatistics:
-    """Values that decoding takes from a recording beside its units; without them, level and variance are the usual ones.
+    """Values of a recording that decoding takes beside its units; without them, level and variance are the usual ones.
 
     Attributes
     ----------

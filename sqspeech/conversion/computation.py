@@ -49,18 +49,18 @@ class Conversion:
     scratch: Path
     pitch: PitchRule
 
-    def __call__(self, job: ConversionRequest, advance: Callable[[float], None] = lambda seconds: None) -> Result:
+    def __call__(self, request: ConversionRequest, advance: Callable[[float], None] = lambda seconds: None) -> Result:
         """Write a recording for all its targets, or for none; `advance` is given the seconds that are done."""
         try:
-            return self._convert(job, advance)
+            return self._convert(request, advance)
         except DataError as error:
             return str(error)
 
-    def _convert(self, job: ConversionRequest, advance: Callable[[float], None]) -> list[Row]:
-        utterance, rate = job.utterance, self.converter.sample_rate
-        paths = [self.output / job.file_name(target) for target in job.targets]
+    def _convert(self, request: ConversionRequest, advance: Callable[[float], None]) -> list[Row]:
+        utterance, rate = request.utterance, self.converter.sample_rate
+        paths = [self.output / request.file_name(target) for target in request.targets]
         with self._read(utterance) as (samples, note), self._arrays(len(paths), samples) as outs:
-            speakers = [self._speaker(utterance, target) for target in job.targets]
+            speakers = [self._speaker(utterance, target) for target in request.targets]
             _keep_source(utterance, paths)
             synthesizer, vocoder = self.converter.codec.synthesizer, self.converter.vocoder
             synthesizer.convert(
@@ -72,7 +72,7 @@ class Conversion:
                 for path in paths:
                     path.parent.mkdir(parents=True, exist_ok=True)
                     (folder / path.name).replace(path)
-        entries = zip(job.targets, paths, speakers, strict=True)
+        entries = zip(request.targets, paths, speakers, strict=True)
         return [_row(utterance, target, path, note, self._note(speaker)) for target, path, speaker in entries]
 
     def _speaker(self, utterance: Utterance, target: str) -> TargetSpeaker:

@@ -20,7 +20,7 @@ COLUMNS = ("utt_id", "speaker", "source", "start", "end", "target", "output", "n
 
 def convert_all(
     converter: Converter,
-    jobs: Sequence[ConversionRequest],
+    requests: Sequence[ConversionRequest],
     output: Path,
     *,
     pitch: PitchRule | str = "target",
@@ -34,7 +34,7 @@ def convert_all(
     ----------
     converter
         The model and the vocoder.
-    jobs
+    requests
         What to convert.
     output
         The folder to write: <utt_id>-to-<target>.wav (see `ConversionRequest.file_name`).
@@ -57,21 +57,21 @@ def convert_all(
         The model does not know a target, or two results would have the same file.
     """
     rule = PitchRule.parse(pitch)
-    check_names(jobs)
-    named = sorted({target for job in jobs for target in job.targets} - {SOURCE})
+    check_names(requests)
+    named = sorted({target for request in requests for target in request.targets} - {SOURCE})
     speakers = {target: find_speaker(converter.trained, target) for target in named}
     failures, rows = Failures(), list[Row]()
     with scratch_path(output) as scratch, progress_bar() as bar:
-        lengths = [job.seconds() for job in jobs]
+        lengths = [request.seconds() for request in requests]
         task = bar.add_task("converting (s)", total=round(sum(lengths)), status="")
         conversion = Conversion(converter=converter, speakers=speakers, output=output, scratch=scratch, pitch=rule)
-        results = _convert_each(conversion, jobs, lengths, workers, partial(bar.advance, task))
-        for job, result in zip(jobs, results, strict=True):
+        results = _convert_each(conversion, requests, lengths, workers, partial(bar.advance, task))
+        for request, result in zip(requests, results, strict=True):
             if isinstance(result, str):
-                failures.add(job.utterance.utt_id, result)
+                failures.add(request.utterance.utt_id, result)
             else:
                 rows += result
-                failures.notes.update((job.utterance.utt_id, str(row["note"])) for row in result if row["note"])
+                failures.notes.update((request.utterance.utt_id, str(row["note"])) for row in result if row["note"])
     if rows:
         about = {"checkpoint": converter.trained.digest, "vocoder": converter.vocoder.name, "pitch": str(rule)}
         write_manifest(output, about, COLUMNS, rows)
@@ -80,19 +80,19 @@ def convert_all(
 
 def _convert_each(
     conversion: Conversion,
-    jobs: Sequence[ConversionRequest],
+    requests: Sequence[ConversionRequest],
     lengths: Sequence[float],
     workers: Workers,
     advance: Callable[[float], None],
 ) -> Iterator[Result]:
     if isinstance(workers, Processes) and workers.jobs == 1:
-        yield from (conversion(job, advance) for job in jobs)
+        yield from (conversion(request, advance) for request in requests)
         return
-    with closing(map_in_order(conversion, jobs, workers, died=_died)) as shared:
+    with closing(map_in_order(conversion, requests, workers, died=_died)) as shared:
         for seconds, result in zip(lengths, shared, strict=True):
             advance(seconds)
             yield result
 
 
-def _died(job: ConversionRequest) -> Result:
-    return f"{job.utterance.path}: {DIED}"
+def _died(request: ConversionRequest) -> Result:
+    return f"{request.utterance.path}: {DIED}"

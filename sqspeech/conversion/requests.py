@@ -38,12 +38,12 @@ def result_name(utt_id: str, target: str) -> str:
     return file_name(utt_id, f"-to-{speaker}.wav")
 
 
-def check_names(jobs: Sequence[ConversionRequest]) -> None:
+def check_names(requests: Sequence[ConversionRequest]) -> None:
     """Raise DataError where two results would have the same file."""
     known = dict[str, str]()
-    for job in jobs:
-        for target in job.targets:
-            own, name = f"{job.utterance.utt_id} to {target}", job.file_name(target)
+    for request in requests:
+        for target in request.targets:
+            own, name = f"{request.utterance.utt_id} to {target}", request.file_name(target)
             if name in known:
                 both = f"{known[name]} and {own}" if known[name] != own else f"{own}, asked for twice,"
                 raise DataError(f"{name}: {both} would be the same file; leave one out or write it to another folder")
@@ -51,7 +51,7 @@ def check_names(jobs: Sequence[ConversionRequest]) -> None:
 
 
 def plan(
-    utterances: Sequence[Utterance], to: Sequence[str], jobs_list: Path | None, speakers: Sequence[str]
+    utterances: Sequence[Utterance], to: Sequence[str], list_file: Path | None, speakers: Sequence[str]
 ) -> list[ConversionRequest]:
     """Return what is to be converted to what: every utterance to all of `to`, or as a list states.
 
@@ -62,16 +62,16 @@ def plan(
     DataError
         There are targets and a list, or neither; or the list is malformed (see `read_list`).
     """
-    if bool(to) == bool(jobs_list):
+    if bool(to) == bool(list_file):
         raise DataError("give targets with --to, or a list of utterances and targets with --list; not both")
-    if jobs_list:
-        return read_list(jobs_list, utterances)
+    if list_file:
+        return read_list(list_file, utterances)
     targets = [target for name in to for target in (speakers if name == "all" else [name])]
     return [ConversionRequest(utterance=utterance, targets=tuple(dict.fromkeys(targets))) for utterance in utterances]
 
 
 def read_list(path: Path, utterances: Sequence[Utterance]) -> list[ConversionRequest]:
-    """Return the jobs of a list of `utt_id speaker target` lines, `-` for a speaker that the model does not know.
+    """Return the requests of a list of `utt_id speaker target` lines, `-` for a speaker that the model does not know.
 
     An utterance may stand on several lines.
 
@@ -80,7 +80,7 @@ def read_list(path: Path, utterances: Sequence[Utterance]) -> list[ConversionReq
     DataError
         The list cannot be read, a line has not three fields, or names an utterance that is not among those given.
     """
-    known, jobs = {utterance.utt_id: utterance for utterance in utterances}, list[ConversionRequest]()
+    known, requests = {utterance.utt_id: utterance for utterance in utterances}, list[ConversionRequest]()
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -95,5 +95,5 @@ def read_list(path: Path, utterances: Sequence[Utterance]) -> list[ConversionReq
         if utt_id not in known:
             raise DataError(f"{path}:{number}: no utterance {utt_id} among the inputs; name its recording, too")
         source = known[utt_id] if speaker == "-" else replace(known[utt_id], spk_id=speaker)
-        jobs.append(ConversionRequest(utterance=source, targets=(target,)))
-    return jobs
+        requests.append(ConversionRequest(utterance=source, targets=(target,)))
+    return requests
