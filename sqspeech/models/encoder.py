@@ -14,6 +14,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from sqspeech.graph import Graph, single, whole
 from sqspeech.models.base import ENCODERS
 from sqspeech.models.batch_norm import BatchNorm
+from sqspeech.models.extent import geometry_of
 from sqspeech.models.windows import ConvolutionWindows
 
 
@@ -46,13 +47,13 @@ class ConvolutionalEncoder(nn.Module):
     Attributes
     ----------
     geometry
-        That of the convolutions: see `ConvolutionWindows.geometry`.
+        That of the convolutions: see `geometry_of`.
     """
 
     def __init__(self, layers: nn.Sequential, *, normalize: bool = False) -> None:
         super().__init__()
         self.layers, self.normalize = layers, normalize
-        self.geometry = ConvolutionWindows(layers).geometry
+        self.geometry = geometry_of(layers)
 
     def forward(
         self,

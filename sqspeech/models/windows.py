@@ -10,29 +10,17 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from sqspeech.models.geometry import Geometry
+from sqspeech.models.extent import Extent, inputs_of
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Layer:
+class _Layer(Extent):
     """A convolution with what follows it; `weight` and `bias` include the BatchNorm in eval mode."""
 
     weight: Tensor
     bias: Tensor
-    stride: int
-    padding: int
     dilation: int
     rectified: bool
-
-    def needs(self, first: int, last: int) -> tuple[int, int]:
-        """Return the range of inputs that the outputs `first` to `last` depend on, before 0 included."""
-        reach = (self.weight.shape[2] - 1) * self.dilation
-        return first * self.stride - self.padding, (last - 1) * self.stride - self.padding + reach + 1
-
-    def length(self, inputs: int) -> int:
-        """Return how many outputs so many inputs have."""
-        reach = (self.weight.shape[2] - 1) * self.dilation
-        return (inputs + 2 * self.padding - reach - 1) // self.stride + 1
 
     def __call__(self, inputs: Float[Tensor, "R C T"]) -> Float[Tensor, "R C2 T2"]:
         if inputs.dtype == torch.float64:
@@ -43,8 +31,7 @@ class _Layer:
 
     def _product(self, inputs: Float[Tensor, "R C T"]) -> Float[Tensor, "R C2 T2"]:
         """Return the convolution as one matrix product: on a CPU torch has no fast one in double precision."""
-        reach = (self.weight.shape[2] - 1) * self.dilation
-        columns = inputs.unfold(2, reach + 1, self.stride)[..., :: self.dilation].transpose(1, 2).flatten(2)
+        columns = inputs.unfold(2, self.reach + 1, self.stride)[..., :: self.dilation].transpose(1, 2).flatten(2)
         return (columns @ self.weight.flatten(1).T + self.bias).transpose(1, 2)
 
 
@@ -69,25 +56,9 @@ class ConvolutionWindows:
         places = [place for place, module in enumerate(modules) if isinstance(module, nn.Conv1d)]
         self._layers = [_layer(modules[place : place + 3], dtype) for place in places]
 
-    @property
-    def geometry(self) -> Geometry:
-        """Return the geometry: a unit describes as many frames as it moves by, in the middle of those it depends on."""
-        stride = self._strides()[0]
-        first, last = self.frames(0, 1)
-        left = max(0, (first + last - stride) // 2)
-        shortest = next(frames for frames in range(1, last + stride) if self._units(frames) > 0)
-        return Geometry(stride=stride, left=left, right=max(0, shortest - left - stride))
-
-    def _units(self, frames: int) -> int:
-        for layer in self._layers:
-            frames = layer.length(frames)
-        return frames
-
     def frames(self, first: int, last: int) -> tuple[int, int]:
         """Return the range of frames that the units `first` to `last` depend on; it may reach beyond the utterance."""
-        for layer in reversed(self._layers):
-            first, last = layer.needs(first, last)
-        return first, last
+        return inputs_of(self._layers, first, last)
 
     def __call__(
         self, windows: Float[Tensor, "R T M"], firsts: Sequence[int], lengths: Sequence[int], count: int
@@ -131,13 +102,13 @@ def _layer(modules: Sequence[nn.Module], dtype: torch.dtype) -> _Layer:
     norm = rest[0] if rest and isinstance(rest[0], nn.BatchNorm1d) else None
     folded = fuse_conv_bn_eval(convolution, norm) if norm else convolution
     assert folded.bias is not None
-    assert isinstance(folded.padding, tuple)
-    (stride,), (dilation,), (padding,) = folded.stride, folded.dilation, folded.padding
+    extent = Extent.of(convolution)
     return _Layer(
         weight=folded.weight.detach().to(dtype),
         bias=folded.bias.detach().to(dtype),
-        stride=stride,
-        padding=padding,
-        dilation=dilation,
+        stride=extent.stride,
+        padding=extent.padding,
+        reach=extent.reach,
+        dilation=convolution.dilation[0],
         rectified=norm is not None,
     )
