@@ -1,6 +1,7 @@
 """The variance over time that decoding takes from a log-mel, given back to it."""
 
 import math
+from functools import cache
 
 import torch
 from jaxtyping import Float
@@ -61,9 +62,13 @@ class Restorer:
 
 
 def _basis(log_mel: Float[Tensor, "T M"]) -> Float[Tensor, "M C"]:
+    return _cosines(log_mel.shape[1]).to(log_mel)
+
+
+@cache
+def _cosines(bands: int) -> Float[Tensor, "M C"]:
     """Return the orthonormal cosines of the cepstrum (DCT-II) of M bands."""
-    bands = log_mel.shape[1]
     points, orders = torch.arange(bands) + 0.5, torch.arange(min(ORDER, bands))
     cosines = torch.cos(math.pi / bands * points.unsqueeze(1) * orders) * math.sqrt(2 / bands)
     cosines[:, 0] /= math.sqrt(2)
-    return cosines.to(log_mel)
+    return cosines
