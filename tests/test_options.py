@@ -42,6 +42,8 @@ def test_tests_take_the_cpu_unless_they_name_a_device(monkeypatch, tmp_path):
     from sqspeech import cli
 
     asked = []
-    monkeypatch.setattr("sqspeech.cli.evaluation.find_device", lambda name: asked.append(name) or torch.device("cpu"))
+    monkeypatch.setattr(
+        "sqspeech.cli.evaluation.find_device", lambda name, shared: asked.append(name) or torch.device("cpu")
+    )
     CliRunner().invoke(cli.app, ["evaluate", str(tmp_path / "no.ckpt"), str(tmp_path), "-o", "x"])
     assert asked == ["cpu"]
