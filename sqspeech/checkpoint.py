@@ -21,6 +21,7 @@ from sqspeech.errors import CheckpointError, DataError
 from sqspeech.features import LogMel
 from sqspeech.models.sqvae import SQVAE
 from sqspeech.pitch import SpeakerPitch
+from sqspeech.quantizers import first_stages
 
 FORMAT = "sqspeech-2"
 
@@ -127,13 +128,23 @@ class TrainedModel:
         return (self.digest, *self.ancestors)
 
     @classmethod
-    def load(cls, path: Path | str, device: torch.device | str = "cpu") -> "TrainedModel":
-        """Load a checkpoint; raises CheckpointError (see `read_checkpoint`)."""
+    def load(cls, path: Path | str, device: torch.device | str = "cpu", stages: int | None = None) -> "TrainedModel":
+        """Load a checkpoint, of a residual quantiser with its first `stages` alone where they are given.
+
+        Raises
+        ------
+        CheckpointError
+            See `read_checkpoint`.
+        ConfigError
+            The quantiser has fewer stages.
+        """
         path, device = Path(path), torch.device(device)
         content = read_checkpoint(path, device)
         config = ExperimentConfig.from_dict(content["config"], str(path))
         model = build_model(config, len(content["speakers"])).to(device)
         model.load_state_dict(content["model"])
+        if stages is not None:
+            model.quantizer = first_stages(model.quantizer, stages)
         return cls(
             config=config,
             speakers=content["speakers"],

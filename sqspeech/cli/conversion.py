@@ -11,6 +11,7 @@ from sqspeech.cli.options import (
     Device,
     Inputs,
     Jobs,
+    Stages,
     Strict,
     VocoderName,
     find_device,
@@ -38,6 +39,7 @@ def convert(
     pitch: Annotated[
         str, typer.Option(metavar="target|keep|+N", help="With world: to the target's, as it is, or by N semitones.")
     ] = "target",
+    stages: Stages = None,
     jobs: Jobs = 1,
     cluster: Cluster = None,
     device: Device = "auto",
@@ -60,7 +62,7 @@ def convert(
         open_output(output) as folder,
         open_workers(jobs, cluster) as workers,
     ):
-        converter = Converter.load(checkpoint, found, vocoder or "world")
+        converter = Converter.load(checkpoint, found, vocoder or "world", stages)
         planned = plan(utterances, to, list_file, converter.trained.speakers)
         if folder != output and sum(len(request.targets) for request in planned) != 1:
             raise SqspeechError("-o -: standard output takes one recording for one speaker; name a folder for more")

@@ -34,6 +34,10 @@ Cluster = Annotated[
 ]
 ShardText = Annotated[str | None, typer.Option("--shard", metavar="I/N", help="Compute the I-th of N parts only.")]
 Checkpoint = Annotated[Path, typer.Argument(metavar="CKPT", help="A checkpoint that `sqspeech train` wrote.")]
+Stages = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="Only the first N stages of a residual quantiser: fewer bits, same model."),
+]
 Inputs = Annotated[
     list[Path],
     typer.Argument(metavar="INPUT...", help="Recordings, folders, patterns, data directories; - is standard input."),

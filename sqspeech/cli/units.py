@@ -13,6 +13,7 @@ from sqspeech.cli.options import (
     Inputs,
     Jobs,
     ShardText,
+    Stages,
     Strict,
     find_device,
     open_inputs,
@@ -46,6 +47,7 @@ def units(
     vectors: Annotated[bool, typer.Option("--vectors", help="Write the code vector of each step.")] = False,
     soft: Annotated[bool, typer.Option("--soft", help="Write the posterior of each step.")] = False,
     continuous: Annotated[bool, typer.Option("--continuous", help="Write the encoder's output.")] = False,
+    stages: Stages = None,
     jobs: Jobs = 1,
     cluster: Cluster = None,
     shard: ShardText = None,
@@ -76,6 +78,7 @@ def units(
             device=find_device(device, shared=cluster is not None),
             precision=precision.value,
             shard=part,
+            stages=stages,
         )
     failures.absorb(left_out)
     failures.check(1 if part else len(counts), strict=strict)
@@ -88,10 +91,11 @@ def export(
     checkpoint: Checkpoint,
     output: Annotated[Path, typer.Option("--output", "-o", help="The .onnx file to write.")],
     model_input: Annotated[ModelInput, typer.Option("--input", help="What it is given.")] = ModelInput.samples,
+    stages: Stages = None,
 ) -> None:
     """Write a model that gives units without torch, as an ONNX file."""
     from sqspeech.checkpoint import TrainedModel
     from sqspeech.units.export import export as write
 
-    write(TrainedModel.load(checkpoint), output, model_input.value)
+    write(TrainedModel.load(checkpoint, stages=stages), output, model_input.value)
     print(f"{output}: from {model_input} to codes, vectors and continuous, in ONNX")

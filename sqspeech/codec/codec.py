@@ -63,9 +63,23 @@ class Codec:
         self.vocoder = self.find_vocoder(vocoder) if vocoder else None
 
     @classmethod
-    def load(cls, path: Path | str, device: torch.device | str = "cpu", precision: Precision = "float32") -> "Codec":
-        """Load the codec of a checkpoint; raises CheckpointError."""
-        return cls(TrainedModel.load(path, device), precision)
+    def load(
+        cls,
+        path: Path | str,
+        device: torch.device | str = "cpu",
+        precision: Precision = "float32",
+        stages: int | None = None,
+    ) -> "Codec":
+        """Load the codec of a checkpoint, with its first `stages` alone if given.
+
+        Raises
+        ------
+        CheckpointError
+            See `sqspeech.checkpoint.read_checkpoint`.
+        ConfigError
+            The model has fewer stages.
+        """
+        return cls(TrainedModel.load(path, device, stages), precision)
 
     @property
     def sample_rate(self) -> int:

@@ -1,5 +1,7 @@
 """Rules that units must keep to be decoded by a model."""
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
@@ -27,9 +29,15 @@ def check_units(given: Units | NDArray[np.integer] | Tensor, trained: TrainedMod
         raise no_units()
     if units.info is not None:
         check_origin(units.info, trained)
-    codes = units.codes
+    codes, stages = units.codes, trained.model.quantizer.stages
     if not len(codes):
         raise DataError("no units to decode; leave the utterance out")
+    if codes.ndim == 1 and stages > 1:
+        units, codes = replace(units, codes=codes[:, None]), codes[:, None]  # of the first stage alone
+    if codes.ndim == 2 and (stages == 1 or codes.shape[1] > stages):
+        raise DataError(
+            f"units of {codes.shape[1]} stages, but the model has {stages}; decode them with the model that made them"
+        )
     if not 0 <= codes.min() <= codes.max() < size:
         raise DataError(
             f"units from {codes.min()} to {codes.max()}, but the codebook has {size} (0 to {size - 1}); they are "

@@ -41,9 +41,23 @@ class Converter:
         self.vocoder: Vocoder = self.codec.find_vocoder(vocoder or "world")
 
     @classmethod
-    def load(cls, path: Path | str, device: torch.device | str = "cpu", vocoder: str = "world") -> "Converter":
-        """Load the converter of a checkpoint; raises CheckpointError, and ConfigError for an unknown vocoder."""
-        return cls(TrainedModel.load(path, device), vocoder)
+    def load(
+        cls,
+        path: Path | str,
+        device: torch.device | str = "cpu",
+        vocoder: str = "world",
+        stages: int | None = None,
+    ) -> "Converter":
+        """Load the converter of a checkpoint, with its first `stages` alone if given.
+
+        Raises
+        ------
+        CheckpointError
+            See `sqspeech.checkpoint.read_checkpoint`.
+        ConfigError
+            The vocoder is unknown, or the model has fewer stages.
+        """
+        return cls(TrainedModel.load(path, device, stages), vocoder)
 
     @property
     def trained(self) -> TrainedModel:

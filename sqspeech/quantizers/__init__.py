@@ -11,7 +11,7 @@ from sqspeech.quantizers.base import (
 from sqspeech.quantizers.fsq import FSQ, FSQConfig
 from sqspeech.quantizers.gaussian_sq import GaussianSQ, GaussianSQConfig
 from sqspeech.quantizers.gaussian_vae import GaussianVae, GaussianVaeConfig
-from sqspeech.quantizers.residual import Residual, ResidualConfig
+from sqspeech.quantizers.residual import Residual, ResidualConfig, first_stages
 from sqspeech.quantizers.sim_vq import SimVQ, SimVQConfig
 from sqspeech.quantizers.vmf_sq import VmfSQ, VmfSQConfig
 from sqspeech.quantizers.vq_ema import VqEma, VqEmaConfig
@@ -37,4 +37,5 @@ __all__ = [
     "VqEma",
     "VqEmaConfig",
     "build_quantizer",
+    "first_stages",
 ]

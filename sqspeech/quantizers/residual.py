@@ -1,6 +1,7 @@
 """Residual quantisation: stages of one kind, each of what those before it left."""
 
-from typing import Annotated, Literal
+from dataclasses import replace
+from typing import Annotated, Literal, cast
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -8,9 +9,10 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
+from sqspeech import distributed
 from sqspeech.errors import ConfigError
 from sqspeech.graph import DOUBLE, Graph, whole
-from sqspeech.quantizers.base import QUANTIZERS, Choice, Quantized, QuantizerConfig, build_quantizer
+from sqspeech.quantizers.base import QUANTIZERS, Choice, Quantized, Quantizer, QuantizerConfig, build_quantizer
 from sqspeech.quantizers.codebook import ROUNDING, Codebook
 from sqspeech.quantizers.graph import add_codes
 from sqspeech.quantizers.precision import at_least_single
@@ -26,10 +28,16 @@ class ResidualConfig:
 
     A quantiser whose codewords learn their scale is meant: those of vmf_sq have length 1 and the levels of fsq a fixed
     step at every stage.
+
+    `dropout` is the probability with which a training utterance is quantised by its first stages only, as many as are
+    drawn from 1 to Q − 1: the first codes alone are then a coarser code of the same model, and `--stages` chooses the
+    bits at use. Without it the decoder knows no sum of fewer stages than all.
+    Source: Zeghidour et al., "SoundStream", arXiv 2107.03312, section III-C.
     """
 
     name: Literal["residual"] = "residual"
     stages: int = Field(default=4, ge=2)
+    dropout: float = Field(default=0.0, ge=0, lt=1)
     quantizer: Annotated[QuantizerConfig, _STAGE] = Field(default_factory=_STAGE.build)
 
     @property
@@ -89,11 +97,11 @@ class Residual(nn.Module):
         # Once for all stages, whose gradients are then summed in single precision.
         extra = None if extra is None else at_least_single(extra)
         remainder, results, parts = z, list[Quantized](), list[Tensor]()
-        for stage in self._stages():
-            result = stage(remainder, extra, temperature, mask)
+        for stage, used in zip(self._stages(), self._masks(z, mask), strict=True):
+            result = stage(remainder, extra, temperature, used)
             # The codewords themselves, as in `encode`; in training they may have moved since.
             part = result.z if self.training else stage.lookup(result.codes)
-            part = part if stage.estimator is None else part.detach()
+            part = keep_real(part if stage.estimator is None else part.detach(), used)
             remainder = remainder - part
             results.append(result)
             parts.append(part)
@@ -137,8 +145,8 @@ class Residual(nn.Module):
         return torch.stack(found, -2)
 
     def lookup(self, codes: Int[Tensor, "*positions Q"]) -> Float[Tensor, "*positions D"]:
-        """Return the sums of the stages' codewords."""
-        return _sum([stage.lookup(codes[..., place]) for place, stage in enumerate(self._stages())])
+        """Return the sums of the stages' codewords; with fewer codes than Q, those of the first stages."""
+        return _sum([stage.lookup(of_stage) for stage, of_stage in zip(self._stages(), codes.unbind(-1), strict=False)])
 
     def add_to_graph(self, graph: Graph, encoded: str) -> None:
         """Append the choice of codes to an ONNX graph; see `Quantizer`."""
@@ -154,8 +162,39 @@ class Residual(nn.Module):
 
         add_codes(graph, encoded, self.dim, self.extra_channels, add_choice)
 
+    def _masks(self, z: Tensor, mask: Tensor | None) -> list[Tensor | None]:
+        """Return the positions that each stage quantises: the real ones, of utterances that were not dropped."""
+        if not (self.training and self.config.dropout):
+            return [mask] * self.stages
+        draw = distributed.uniform(torch.empty(len(z), 1, device=z.device)) / self.config.dropout
+        # A draw under 1 is the share of the later stages that are dropped, and each number of them is as probable.
+        kept = torch.where(draw < 1, 1 + (draw * (self.stages - 1)).long(), self.stages)
+        real = torch.ones(z.shape[:2], dtype=torch.bool, device=z.device) if mask is None else mask
+        return [real & (place < kept) for place in range(self.stages)]
+
     def _stages(self) -> list[Codebook]:
         return [stage for stage in self.quantizers if isinstance(stage, Codebook)]
+
+
+def first_stages(quantizer: Quantizer, stages: int) -> Quantizer:
+    """Return the quantiser of the first `stages` alone, which shares their codebooks.
+
+    One stage is a quantiser without stages, whose codes have the shape (B, T).
+
+    Raises
+    ------
+    ConfigError
+        The quantiser has fewer stages.
+    """
+    if not 1 <= stages <= quantizer.stages:
+        raise ConfigError(f"--stages {stages}: the model has {quantizer.stages}; give 1 to {quantizer.stages}")
+    if stages == quantizer.stages or not isinstance(quantizer, Residual):
+        return quantizer
+    if stages == 1:
+        return cast("Quantizer", quantizer.quantizers[0])
+    part = Residual(replace(quantizer.config, stages=stages))
+    part.quantizers = quantizer.quantizers[:stages]
+    return part.train(quantizer.training)
 
 
 def _sum(parts: list[Tensor]) -> Tensor:

@@ -18,19 +18,19 @@ def sum_over_time(values: Float[Tensor, "B T"], mask: Bool[Tensor, "B T"] | None
 
 
 def mean(values: Float[Tensor, "#B #T C"], mask: Bool[Tensor, "B T"] | None) -> Float[Tensor, ""]:
-    """Return the mean over real positions and channels."""
+    """Return the mean over real positions and channels; 0 where there are none."""
     if mask is None:
         return values.mean()
     per_position = values.mean(-1).expand(mask.shape)
-    return (per_position * mask).sum() / mask.sum()
+    return (per_position * mask).sum() / mask.sum().clamp(min=1)
 
 
 def batch_perplexity(
     codes: Int[Tensor, "B T"], codebook_size: int, mask: Bool[Tensor, "B T"] | None
 ) -> Float[Tensor, ""]:
-    """Return exp(−Σ p log p) of the hard counts of a batch of codes."""
+    """Return exp(−Σ p log p) of the hard counts of a batch of codes; 1 where all is padding."""
     counts = distributed.all_reduce_sum(count(codes, codebook_size, mask))
-    perplexity: Tensor = torch.special.entr(counts / counts.sum()).sum().exp()
+    perplexity: Tensor = torch.special.entr(counts / counts.sum().clamp(min=1)).sum().exp()
     return perplexity
 
 

@@ -50,6 +50,7 @@ def extract_corpus(
     device: torch.device = torch.device("cpu"),  # noqa: B008 (immutable)
     precision: Precision = "float32",
     shard: Shard | None = None,
+    stages: int | None = None,
 ) -> tuple[dict[str, int], Failures]:
     """Write the units of utterances to `output`/<format>/ for each format, with info.json in it.
 
@@ -57,6 +58,7 @@ def extract_corpus(
     only its utterances are extracted; a call without one then puts together what all shards have, and extracts what is
     missing, or whose recording has another size or time of change than it had. A format's folder is whole or absent,
     and replaces the one before; nothing else in `output` is touched.
+    Of a residual quantiser the first `stages` alone are used where they are given.
 
     Returns
     -------
@@ -68,7 +70,8 @@ def extract_corpus(
     Raises
     ------
     ConfigError
-        No format that was asked for holds the matrices that were, or the model has no codebook or no posteriors.
+        No format that was asked for holds the matrices that were, or the model has no codebook, no posteriors or
+        fewer stages.
     DataError
         The formats can hold no id, one stands twice, or a folder is not one that this function wrote; nothing has been
         done then.
@@ -80,7 +83,7 @@ def extract_corpus(
     named = usable(utterances, formats, failures)
     for name in formats:
         store.check_target(output / name, name)
-    codec = Codec.load(checkpoint, device, precision)
+    codec = Codec.load(checkpoint, device, precision, stages)
     wanted = replace(contents, matrices=_needed(formats, contents))
     codec.check_matrices(wanted.matrices)
     ordered = sorted(named, key=lambda utterance: utterance.utt_id)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.func import functional_call
 
+from sqspeech.errors import ConfigError
 from sqspeech.quantizers import (
     GaussianSQConfig,
     Residual,
@@ -13,6 +14,7 @@ from sqspeech.quantizers import (
     SimVQConfig,
     VqEmaConfig,
     build_quantizer,
+    first_stages,
 )
 
 B, T, D, K, Q = 2, 3, 4, 5, 3
@@ -176,3 +178,61 @@ def test_rounding_is_that_of_the_latent_however_little_is_left():
     toward = torch.tensor([1.0, -1.0, 0.0, 0.0], dtype=torch.float64)
     near = [quantizer.choose((first + second + x * toward)[None, None]).near.item() for x in (1e-4, 1e-2, 0.3)]
     assert near == [True, True, False]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_the_first_stages_alone_give_the_first_codes(stage, count):
+    quantizer = make(stage).eval()
+    z, extra = draw(quantizer, B, T)
+    part, codes = first_stages(quantizer, count), quantizer.encode(z, extra)[..., :count]
+    assert part.stages == count
+    assert torch.equal(part.encode(z, extra), codes[..., 0] if count == 1 else codes)
+    wanted = sum(single.lookup(codes[..., q]) for q, single in zip(range(count), quantizer.quantizers, strict=False))
+    torch.testing.assert_close(quantizer.lookup(codes), wanted)
+    torch.testing.assert_close(part(z, extra).z, wanted)
+
+
+@pytest.mark.parametrize("count", [0, 4])
+def test_stages_that_the_model_lacks_are_refused(count):
+    with pytest.raises(ConfigError, match=rf"--stages {count}: the model has 3; give 1 to 3"):
+        first_stages(make(), count)
+    with pytest.raises(ConfigError, match=r"--stages 2: the model has 1; give 1 to 1"):
+        first_stages(make().quantizers[0], 2)
+
+
+@pytest.mark.parametrize("stage", ["vq_ema", "sim_vq"])
+def test_an_utterance_that_is_dropped_has_no_part_in_the_later_stages(stage):
+    """As many utterances of each number of stages as `dropout` says, and the loss is that of the stages they use."""
+    quantizer, alone = make(stage, dropout=0.6), make(stage).eval().quantizers
+    torch.manual_seed(3)
+    z = torch.randn(900, T, D)
+    result = quantizer(z)
+    parts = torch.stack([single.lookup(result.codes[..., q]) for q, single in enumerate(alone)])
+    # Which of the sums over the first stages each utterance has.
+    distances = (parts.cumsum(0) - result.z).square().sum((2, 3))
+    used = distances.argmin(0) + 1
+    assert distances.amin(0).max() < 1e-8
+    assert [(used == q).float().mean().item() for q in (1, 2, 3)] == pytest.approx([0.3, 0.3, 0.4], abs=0.05)
+    weight, remainder, wanted = {"vq_ema": 0.25, "sim_vq": 1.25}[stage], z, 0.0
+    for q in range(Q):
+        remainder = remainder - parts[q]
+        wanted += weight * remainder[used > q].square().mean().item()
+    assert result.loss.item() == pytest.approx(wanted, rel=1e-5)
+
+
+def test_stages_that_no_utterance_reaches_leave_all_finite():
+    quantizer = make("vq_ema", dropout=0.99)
+    z = draw(quantizer, B, T)[0].requires_grad_()
+    for seed in range(20):
+        torch.manual_seed(seed)
+        result = quantizer(z)
+        result.loss.backward()
+        assert all(value.isfinite() for value in (result.loss, z.grad.sum(), *result.statistics.values()))
+    assert all(single.codebook.isfinite().all() for single in quantizer.quantizers)
+
+
+def test_eval_mode_drops_nothing():
+    plain, dropping = make(), make(dropout=0.9)
+    z, extra = draw(plain, B, T)
+    assert torch.equal(plain.eval()(z, extra).z, dropping.eval()(z, extra).z)
