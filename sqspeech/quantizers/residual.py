@@ -137,8 +137,9 @@ class Residual(nn.Module):
         return torch.stack(found, -2)
 
     def lookup(self, codes: Int[Tensor, "*positions Q"]) -> Float[Tensor, "*positions D"]:
-        """Return the sums of the stages' codewords."""
-        return _sum([stage.lookup(codes[..., place]) for place, stage in enumerate(self._stages())])
+        """Return the sums of the stages' codewords; codes (..., q) are those of the first q stages."""
+        stages = self._stages()[: codes.shape[-1]]
+        return _sum([stage.lookup(codes[..., place]) for place, stage in enumerate(stages)])
 
     def add_to_graph(self, graph: Graph, encoded: str) -> None:
         """Append the choice of codes to an ONNX graph; see `Quantizer`."""

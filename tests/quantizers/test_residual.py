@@ -176,3 +176,13 @@ def test_rounding_is_that_of_the_latent_however_little_is_left():
     toward = torch.tensor([1.0, -1.0, 0.0, 0.0], dtype=torch.float64)
     near = [quantizer.choose((first + second + x * toward)[None, None]).near.item() for x in (1e-4, 1e-2, 0.3)]
     assert near == [True, True, False]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_codes_of_the_first_stages_are_the_sum_of_their_codewords(stage):
+    quantizer = make(stage)
+    codes = torch.randint(K, (B, T, Q), generator=torch.Generator().manual_seed(2))
+    expected = torch.zeros(B, T, D)
+    for count in range(1, Q + 1):
+        expected = expected + quantizer.quantizers[count - 1].lookup(codes[..., count - 1])
+        torch.testing.assert_close(quantizer.lookup(codes[..., :count]), expected)
