@@ -1,6 +1,5 @@
 """DNSMOS P.835: quality of speech after noise suppression, without a reference."""
 
-import warnings
 from collections.abc import Sequence
 from importlib.metadata import version
 
@@ -39,9 +38,6 @@ class DnsMos:
         return [self._judge(samples) for samples in speech]
 
     def _judge(self, samples: Samples) -> dict[str, float]:
-        with warnings.catch_warnings():
-            # Its mel filters are narrower than the bins.
-            warnings.filterwarnings("ignore", "Empty filters", UserWarning)
-            # It refuses what leaves [-1, 1], as a resampled peak may.
-            found = self._package.run(samples.clip(-1, 1), sr=16000)
+        # It refuses what leaves [-1, 1], as a resampled peak may.
+        found = self._package.run(samples.clip(-1, 1), sr=16000)
         return {name: float(found[key]) for name, key in SCORES.items()}

@@ -31,13 +31,15 @@ def test_distillmos_of_several_utterances_is_that_of_each():
 
 
 def test_dnsmos_is_that_of_the_package():
-    pytest.importorskip("speechmos")
+    package = pytest.importorskip("speechmos.dnsmos")
     judge, (samples,) = DnsMos(), speech(1.0)
     loud = samples * np.float32(1.2 / np.abs(samples).max())  # as a resampled peak may be
     found = judge([samples, loud])
     assert found[0].keys() == {"overall", "signal", "background", "p808"}
     assert all(1 <= score <= 5 for scores in found for score in scores.values())
-    assert found[0] == judge([samples])[0]
+    expected = package.run(samples, sr=16000)
+    assert found[0]["overall"] == pytest.approx(expected["ovrl_mos"])
+    assert found[0]["p808"] == pytest.approx(expected["p808_mos"])
 
 
 def test_an_embedding_has_length_one_and_silence_has_none():
@@ -58,7 +60,7 @@ def test_the_recogniser_reads_speech_and_equal_samples_alike(speech):
     samples, recogniser = utterance.read(16000), Recogniser()
     one, other = recogniser([samples, samples])
     assert one == other
-    assert {"closed", "door", "house"} <= set(one.lower().strip(".").split())
+    assert {"door", "carefully", "house"} <= set(one.lower().strip(".").split())
 
 
 def test_a_recogniser_that_is_not_there_is_one_line(tmp_path, monkeypatch):

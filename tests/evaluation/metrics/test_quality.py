@@ -6,7 +6,7 @@ from sqspeech.evaluation.metrics.quality import Quality
 from sqspeech.evaluation.metrics.speech_metric import JudgedSpeech, JudgeSettings
 
 
-def test_natural_speech_is_better_than_noisy_speech_and_that_than_noise(speech):
+def test_natural_speech_is_better_than_noisy_speech_and_than_noise(speech):
     pytest.importorskip("distillmos")
     pytest.importorskip("speechmos")
     samples = DataDir.read(speech / "librispeech28").utterances[3].read(16000)
@@ -16,5 +16,5 @@ def test_natural_speech_is_better_than_noisy_speech_and_that_than_noise(speech):
     )
     assert scores[0].keys() == {"distillmos", "dnsmos_overall", "dnsmos_signal", "dnsmos_background", "dnsmos_p808"}
     for name in ("distillmos", "dnsmos_overall"):
-        first, second, third = (each[name].total for each in scores)
-        assert first > second > third
+        natural, *noisy = (each[name].total for each in scores)
+        assert natural > max(noisy) + 1

@@ -3,13 +3,18 @@
 import numpy as np
 import pytest
 import torch
-from corpus import voice
+from corpus import voice, write_corpus
 from noise_vocoder import Noise
 
 from sqspeech.checkpoint import TrainedModel, build_model
 from sqspeech.codec import Codec, PitchRule, find_speaker
 from sqspeech.config import ExperimentConfig
+from sqspeech.data.data_dir import DataDir
+from sqspeech.evaluation.evaluate import evaluate
+from sqspeech.evaluation.metrics import words
+from sqspeech.evaluation.speech.evaluate import JudgeOptions
 from sqspeech.evaluation.speech.stages import latents_of, posterior_mean, stage_kinds
+from sqspeech.evaluation.speech.table import speech_tables
 from sqspeech.features import LogMel
 
 SIZE = {"codebook_size": 5, "codebook_dim": 3}
@@ -107,3 +112,30 @@ def test_the_latents_are_the_encoders_output():
     with torch.inference_mode():
         z = model.encoder(mel[:, : model.geometry.used(mel.shape[1])])
     torch.testing.assert_close(latents(0, z.shape[1]), z, atol=1e-4, rtol=1e-4)
+
+
+def test_each_number_of_stages_has_its_words_and_its_bitrate(tmp_path, monkeypatch):
+    class Reader:
+        name = model = "reader"
+
+        def __init__(self, model):
+            pass
+
+        def __call__(self, speech):
+            return ["sentence" for _ in speech]
+
+    monkeypatch.setattr(words, "Recogniser", Reader)
+    data = DataDir.read(write_corpus(tmp_path / "data", range(2), {"a": 210.0, "b": 120.0}))
+    codec = make("residual")
+    metrics, _ = evaluate(codec.trained, data, judges=JudgeOptions(judges=["words"], stages=True))
+    found = metrics["words"]
+    assert list(found)[-4:] == ["codes", "stages_1", "stages_2", "stages_3"]
+    assert all(figures["word_error"] == 50 for figures in found.values())
+    assert found["stages_3"] == found["codes"]
+    assert found["codes"]["bitrate"] == metrics["bitrate"]
+    codes = np.concatenate([codec.encode(utterance.read(16000)).codes for utterance in data])
+    for count in (1, 2):
+        _, counts = np.unique(codes[:, :count], axis=0, return_counts=True)
+        entropy = -sum(share * np.log2(share) for share in counts / len(codes))
+        assert found[f"stages_{count}"]["bitrate"] == pytest.approx(len(codes) / metrics["seconds"] * entropy)
+    assert "decoded from the first 2 stages" in speech_tables(metrics)
