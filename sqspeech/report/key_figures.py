@@ -33,6 +33,11 @@ class ShownFigure:
     beside: str
 
 
+# Kinds of synthetic speech that are judged, and what is beside their figures.
+JUDGED = {"reconstruction": "Reconstruction", "conversion": "Conversion"}
+NATURAL_WORDS = "natural {judges_natural_word_error:.1f} %, vocoder alone {judges_copy_word_error:.1f} %"
+NATURAL_QUALITY = "natural {judges_natural_distillmos:.2f}, vocoder alone {judges_copy_distillmos:.2f}"
+
 KEY_FIGURES = (
     KeyFigure(
         key="mse_db2",
@@ -94,6 +99,43 @@ KEY_FIGURES = (
         beside="from the target speaker; {parallel_mel_to_source_db:.1f} from the source",
         meaning="Distance in log-mel between a converted sentence and the target speaker's recording of it.",
         better="lower, and nearer to the target than to the source",
+    ),
+    *(
+        KeyFigure(
+            key=f"judges_{kind}_word_error",
+            name=f"{name}: word error",
+            unit="%",
+            beside=f"± {{judges_{kind}_word_error_std:.1f}} over utterances; {NATURAL_WORDS}",
+            meaning="Words that a speech recogniser reads wrongly, over all words.",
+            better="lower",
+        )
+        for kind, name in JUDGED.items()
+    ),
+    *(
+        KeyFigure(
+            key=f"judges_{kind}_distillmos",
+            name=f"{name}: DistillMOS",
+            beside=f"± {{judges_{kind}_distillmos_std:.2f}} over utterances; {NATURAL_QUALITY}",
+            meaning="Quality from 1 to 5 that a network predicts which learnt listeners' opinions.",
+            better="higher",
+        )
+        for kind, name in JUDGED.items()
+    ),
+    KeyFigure(
+        key="judges_conversion_similarity_target",
+        name="Conversion: similarity",
+        beside="± {judges_conversion_similarity_target_std:.3f} to the target speaker; "
+        "{judges_conversion_similarity_source:.3f} to the source",
+        meaning="Cosine of speaker embeddings of a conversion and of the target speaker's recordings.",
+        better="higher, and nearer to the target than to the source",
+    ),
+    KeyFigure(
+        key="judges_conversion_nearest_target",
+        name="Conversion: target nearest",
+        unit="%",
+        beside="of all speakers; natural speech: {judges_natural_nearest_target:.0f} %",
+        meaning="Conversions whose speaker embedding is nearest to the target's.",
+        better="higher",
     ),
 )
 

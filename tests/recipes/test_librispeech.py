@@ -46,6 +46,8 @@ def test_the_stages():
     options = ("--dry-run", "--corpus", "C", "--config", "iv", "--device", "cpu")
     assert bash(RECIPE, *options) == COMMANDS
     assert bash(RECIPE, *options, "--soft=") == COMMANDS.replace("--soft ", "")
+    judges = "--train data/train --judge words --judgements exp/judgements"
+    assert bash(RECIPE, *options, "--judges", "words") == COMMANDS.replace("--train data/train", judges)
 
 
 @pytest.mark.parametrize("pair", list(combinations(["iv", "i", "vq_ema", "plus"], 2)), ids="-".join)

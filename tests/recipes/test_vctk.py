@@ -41,9 +41,11 @@ def test_the_stages():
 
 def test_the_options_reach_the_commands():
     options = "--config=a --corpus=/my/VCTK --mic=2 --hold-out=prompts --measure=parallel --jobs=8 --device=cuda"
+    options += " --judges=all"
     expected = COMMANDS.replace("published", "a").replace("utterances", "prompts").replace("--mic auto", "--mic 2")
     expected = expected.replace("downloads/VCTK-Corpus-0.92.zip", "/my/VCTK").replace("--jobs 4", "--jobs 8")
-    expected = expected.replace("metrics.json", "metrics.json --parallel").replace("auto", "cuda")
+    judges = "--judge all --train data/prompts/train --judgements exp/judgements"
+    expected = expected.replace("metrics.json", f"metrics.json --parallel {judges}").replace("auto", "cuda")
     assert bash(RECIPES / "vctk", "--dry-run", *options.split()) == expected
 
 

@@ -13,7 +13,14 @@ from sqspeech.conversion import ConversionRequest, Converter, plan
 from sqspeech.corpus import DIED, Processes, Workers, map_locally_or_in_order
 from sqspeech.data.data_dir import DataDir
 from sqspeech.evaluation.conversion.pairs import gender_kinds, same_text
-from sqspeech.evaluation.conversion.synthesis import Synthesis, SynthesisRequest, SyntheticSpeech
+from sqspeech.evaluation.conversion.synthesis import (
+    CONVERSION,
+    COPY,
+    RECONSTRUCTION,
+    Synthesis,
+    SynthesisRequest,
+    SyntheticSpeech,
+)
 from sqspeech.evaluation.metrics.conversion_metric import (
     CONVERSION_METRICS,
     ConversionTestData,
@@ -21,6 +28,7 @@ from sqspeech.evaluation.metrics.conversion_metric import (
     Samples,
     Speech,
 )
+from sqspeech.evaluation.speech.evaluate import SpeechEvaluation
 from sqspeech.failures import Failures
 from sqspeech.progress import track
 
@@ -34,6 +42,7 @@ def measure_conversion(
     pairs: Path,
     train: DataDir,
     *,
+    judged: SpeechEvaluation | None = None,
     workers: Workers = Processes(),  # noqa: B008 (frozen)
 ) -> tuple[dict[str, Any], Failures]:
     """Return the means of all registered metrics, for three kinds of synthetic speech.
@@ -54,6 +63,8 @@ def measure_conversion(
         Lines of `utterance speaker target` over `data`.
     train
         Natural speech of the same speakers, for the classifier.
+    judged
+        Judges to whom the recordings and the synthetic speech are given.
     workers
         Who synthesises; the figures are the same but for the real-time factor, which is measured.
 
@@ -63,7 +74,7 @@ def measure_conversion(
         The pairs are malformed, name an unknown utterance, or none of them can be used.
     """
     requests = plan(list(data), [], pairs, [])
-    evaluation = _ConversionEvaluation(converter, data, recordings, train)
+    evaluation = _ConversionEvaluation(converter, data, recordings, train, judged)
     wanted = evaluation.wanted(requests)
     with closing(map_locally_or_in_order(Synthesis(converter), wanted, workers, died=lambda request: DIED)) as made:
         for request, speech in zip(requests, track(made, "converting", len(requests)), strict=True):
@@ -75,8 +86,15 @@ def measure_conversion(
 class _ConversionEvaluation:
     """Values of the metrics so far; each recording is analysed once."""
 
-    def __init__(self, converter: Converter, data: DataDir, recordings: Mapping[str, Samples], train: DataDir) -> None:
-        self.converter, self.data, self.failures = converter, data, Failures()
+    def __init__(
+        self,
+        converter: Converter,
+        data: DataDir,
+        recordings: Mapping[str, Samples],
+        train: DataDir,
+        judged: SpeechEvaluation | None,
+    ) -> None:
+        self.converter, self.data, self.failures, self._judged = converter, data, Failures(), judged
         self.values: dict[str, list[Values]] = defaultdict(list)
         trained = converter.trained
         self._codec = converter.codec if trained.model.quantizer.codebook_size is not None else None
@@ -93,14 +111,14 @@ class _ConversionEvaluation:
 
     def wanted(self, requests: Sequence[ConversionRequest]) -> Iterator[SynthesisRequest]:
         """Yield what is to be synthesised for the requests: of each recording copy and reconstruction once."""
-        seen = set[str]()
+        seen, own = set[str](), self._judged.kinds if self._judged else (COPY, RECONSTRUCTION)
         for request in requests:
             source, (target,) = request.utterance, request.targets
             yield SynthesisRequest(
                 samples=self._recordings[source.utt_id].samples,
                 speaker=source.spk_id,
                 target=target,
-                all_kinds=source.utt_id not in seen,
+                kinds=(CONVERSION,) if source.utt_id in seen else (*own, CONVERSION),
             )
             seen.add(source.utt_id)
 
@@ -111,17 +129,23 @@ class _ConversionEvaluation:
             self.failures.add(f"{source.utt_id}-to-{target}", made)
             return
         recording = self._recordings[source.utt_id]
-        for kind, samples in (("copy", made.copy), ("reconstruction", made.reconstruction)):
-            if samples is not None:
-                values = self._measure(self._speech(samples), source.spk_id, recording, recording)
+        for kind in (COPY, RECONSTRUCTION):
+            if kind in made.speech:
+                values = self._measure(self._speech(made.speech[kind]), source.spk_id, recording, recording)
                 self.values[kind].append(values)
         self._elapsed += made.seconds
         self._seconds += len(recording.samples) / recording.sample_rate
         same = same_text(self.data, source, target)
         reference = self._recordings[same.utt_id] if same else None
-        values = self._measure(self._speech(made.converted), target, recording, reference)
-        for kind in ("conversion", *gender_kinds(self.data, source.spk_id, target)):
+        converted = made.speech[CONVERSION]
+        values = self._measure(self._speech(converted), target, recording, reference)
+        kinds = (CONVERSION, *gender_kinds(self.data, source.spk_id, target))
+        for kind in kinds:
             self.values[kind].append(values)
+        if self._judged:
+            if COPY in made.speech:
+                self._judged.add(source, recording.samples, made.speech)
+            self._judged.add_conversion(kinds, source, recording.samples, target, converted)
 
     def metrics(self) -> dict[str, Any]:
         """Return the means by kind, and the values that do not depend on a conversion."""

@@ -1,0 +1,1 @@
+"""Evaluation of speech by judges: models that were trained elsewhere."""
