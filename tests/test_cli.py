@@ -58,6 +58,7 @@ OPTIONS = {
         "--train",
         "--judge",
         "--recogniser",
+        "--where-lost",
         "--stages",
         "--judgements",
         "--vocoder",

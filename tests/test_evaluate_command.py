@@ -47,7 +47,7 @@ def test_the_words_of_each_stage_are_printed_and_written(run) -> None:
         "words",
         "--recogniser",
         "mine",
-        "--stages",
+        "--where-lost",
         "--judgements",
         "kept",
     )
@@ -76,10 +76,10 @@ def test_the_words_of_each_stage_are_printed_and_written(run) -> None:
             "the judge speaker compares with natural speech of the speakers; give it with --train",
         ),
         (
-            ["--judge", "aligned", "--stages"],
-            "--stages counts the words after each stage of the model; give --judge words",
+            ["--judge", "aligned", "--where-lost"],
+            "--where-lost counts words; give --judge words",
         ),
-        (["--stages"], "--recogniser, --stages and --judgements are for judges; give --judge words"),
+        (["--where-lost"], "--recogniser, --where-lost and --judgements are for judges; give --judge words"),
         (
             ["--conversion", "pairs"],
             "--conversion PAIRS needs natural speech of the speakers; give it with --train DATA",

@@ -7,7 +7,18 @@ from typing import Annotated
 
 import typer
 
-from sqspeech.cli.options import Checkpoint, Cluster, Data, Device, Jobs, Strict, VocoderName, find_device, open_workers
+from sqspeech.cli.options import (
+    Checkpoint,
+    Cluster,
+    Data,
+    Device,
+    Jobs,
+    Stages,
+    Strict,
+    VocoderName,
+    find_device,
+    open_workers,
+)
 from sqspeech.errors import ConfigError, SqspeechError
 
 
@@ -37,13 +48,14 @@ def evaluate(
         str | None,
         typer.Option(metavar="NAME_OR_FOLDER", help="With the judge words: a model of faster-whisper, else tiny.en."),
     ] = None,
-    stages: Annotated[
-        bool, typer.Option("--stages", help="With the judge words: the words after each stage of the model.")
+    where_lost: Annotated[
+        bool, typer.Option("--where-lost", help="With the judge words: where they are lost, from recording to codes.")
     ] = False,
     judgements: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Keeps what was judged, for further runs.")
     ] = None,
     vocoder: VocoderName = None,
+    stages: Stages = None,
     jobs: Jobs = 1,
     cluster: Cluster = None,
     device: Device = "auto",
@@ -57,15 +69,15 @@ def evaluate(
     from sqspeech.evaluation.speech.evaluate import JudgeOptions
     from sqspeech.evaluation.speech.table import speech_tables
 
-    trained = TrainedModel.load(checkpoint, find_device(device, shared=jobs > 1 or cluster is not None))
+    trained = TrainedModel.load(checkpoint, find_device(device, shared=jobs > 1 or cluster is not None), stages)
     if conversion and not train_data:
         raise SqspeechError("--conversion PAIRS needs natural speech of the speakers; give it with --train DATA")
     if train_data and not conversion and not judges:
         raise SqspeechError("--train DATA is for --conversion PAIRS and for --judge speaker; give one of them")
-    if not judges and (recogniser or stages or judgements):
-        raise SqspeechError("--recogniser, --stages and --judgements are for judges; give --judge words or others")
+    if not judges and (recogniser or where_lost or judgements):
+        raise SqspeechError("--recogniser, --where-lost and --judgements are for judges; give --judge words or others")
     train = DataDir.read(train_data) if train_data else None
-    options = JudgeOptions(judges=judges, recogniser=recogniser, cache=judgements, stages=stages, train=train)
+    options = JudgeOptions(judges=judges, recogniser=recogniser, cache=judgements, where_lost=where_lost, train=train)
     with open_workers(jobs, cluster) as workers:
         metrics, failures = measure(
             trained,

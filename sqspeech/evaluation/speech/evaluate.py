@@ -42,8 +42,8 @@ class JudgeOptions:
         See `Recogniser`.
     cache
         The folder that keeps judgements; None keeps them for this run.
-    stages
-        Whether the words are also counted after each stage of the model.
+    where_lost
+        Whether the words are also counted after each step from the recording to the codes.
     train
         Natural speech of the training set, for the judge `speaker`.
     """
@@ -51,7 +51,7 @@ class JudgeOptions:
     judges: Sequence[str]
     recogniser: str | None = None
     cache: Path | None = None
-    stages: bool = False
+    where_lost: bool = False
     train: DataDir | None = None
 
 
@@ -90,12 +90,12 @@ class SpeechEvaluation:
         )
         names = SPEECH_METRICS.names() if ALL in options.judges else dict.fromkeys(options.judges)
         classes = {name: SPEECH_METRICS[name] for name in names}
-        if options.stages and "words" not in classes:
-            raise ConfigError("--stages counts the words after each stage of the model; give --judge words, too")
+        if options.where_lost and "words" not in classes:
+            raise ConfigError("--where-lost counts words; give --judge words, too")
         self._judges = {name: kind(settings) for name, kind in classes.items()}
         self._panel = Panel(list(self._judges.values()))
-        self._words = Panel([self._judges["words"]]) if options.stages else None
-        stages = stage_kinds(codec) if options.stages else ()
+        self._words = Panel([self._judges["words"]]) if options.where_lost else None
+        stages = stage_kinds(codec) if options.where_lost else ()
         self.kinds = (COPY, RECONSTRUCTION, *stages)
         self._rate = codec.sample_rate
         # A model without a codebook decodes what its encoder gives.
@@ -134,7 +134,7 @@ class SpeechEvaluation:
         self._panel.add(kinds, speech)
 
     def metrics(self, codes: Sequence[Codes], seconds: float) -> dict[str, Any]:
-        """Return `judges`, the figures by kind, and `words`, the errors after each stage where they are wanted.
+        """Return `judges`, the figures by kind, and `words`, the errors after each step where they are wanted.
 
         Parameters
         ----------

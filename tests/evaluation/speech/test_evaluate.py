@@ -91,7 +91,7 @@ def test_conversions_are_judged_beside_their_sources(trained, data, judged, tmp_
 
 def test_words_after_each_stage(trained, data, judged):
     few = data.subset(["f1-00", "m1-01"])
-    metrics, _ = evaluate(trained, few, judges=JudgeOptions(judges=["words"], stages=True))
+    metrics, _ = evaluate(trained, few, judges=JudgeOptions(judges=["words"], where_lost=True))
     assert metrics["judges"]["recogniser"] == "reader"
     assert list(metrics["words"]) == ["natural", "copy", "latents", "posterior_mean", "codes"]
     # "sentence 0" and "sentence 1": one word of each is right.
@@ -103,9 +103,9 @@ def test_words_after_each_stage(trained, data, judged):
     assert "50 ± 0" in table
 
 
-def test_stages_need_words(trained, data, judged):
+def test_where_words_are_lost_needs_words(trained, data, judged):
     with pytest.raises(ConfigError, match="--judge words"):
-        evaluate(trained, data, judges=JudgeOptions(judges=["toy"], stages=True))
+        evaluate(trained, data, judges=JudgeOptions(judges=["toy"], where_lost=True))
 
 
 def test_an_unknown_judge_is_named(trained, data, judged):
