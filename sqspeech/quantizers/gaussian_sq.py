@@ -10,13 +10,15 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sqspeech import distributed
 from sqspeech.graph import DOUBLE, Graph, single
 from sqspeech.quantizers.base import QUANTIZERS, Quantized
 from sqspeech.quantizers.codebook import Codebook
 from sqspeech.quantizers.distance import nearest, weighted_distance
 from sqspeech.quantizers.graph import add_nearest
 from sqspeech.quantizers.precision import at_least_single, full_precision
-from sqspeech.quantizers.statistics import keep_real, mean
+from sqspeech.quantizers.reset import drawn_again
+from sqspeech.quantizers.statistics import count, keep_real, mean
 from sqspeech.quantizers.stochastic import sample, stochastic
 
 
@@ -30,6 +32,10 @@ class GaussianSQConfig:
     `initial_scale` is the standard deviation of the first codewords. With `initial_variance` scaled by its square
     it is only a unit of length, but Adam's steps have a length of their own: in a short training codewords of scale 1
     stay near where they were drawn, and what is random in them is then in the units' code vectors.
+
+    With `reset` the codewords begin as latents of the first batch, and one that was the most probable of no latent in
+    `reset_after` training steps is drawn again from a batch: a codeword that is far from all latents has no gradient,
+    and in a short training never comes near them.
     """
 
     in_nats: ClassVar[bool] = True
@@ -40,6 +46,8 @@ class GaussianSQConfig:
     learn_variance: bool = True
     initial_variance: float = Field(default=10.0, gt=0)
     initial_scale: float = Field(default=1.0, gt=0)
+    reset: bool = False
+    reset_after: int = Field(default=100, ge=1)
 
     @model_validator(mode="after")
     def _check(self) -> "GaussianSQConfig":
@@ -66,7 +74,11 @@ class GaussianSQ(Codebook):
         D and K.
     extra_channels
         E, how many channels the encoder gives beside the latents: 0 (I), 1 (II, III) or D (IV).
+    unused
+        Shape (K,), with `reset` only: training steps since a codeword was last the most probable one.
     """
+
+    unused: Tensor
 
     def __init__(self, config: GaussianSQConfig) -> None:
         super().__init__()
@@ -77,6 +89,8 @@ class GaussianSQ(Codebook):
         self.log_variance = nn.Parameter(
             torch.tensor(math.log(config.initial_variance)), requires_grad=config.learn_variance
         )
+        if config.reset:
+            self.register_buffer("unused", torch.full((config.codebook_size,), config.reset_after))
 
     def forward(
         self,
@@ -106,13 +120,19 @@ class GaussianSQ(Codebook):
             `extra` is missing for variance II to IV, or the temperature is not positive.
         """
         with full_precision(z.device):
-            z, codebook = keep_real(at_least_single(z), mask), at_least_single(self.codebook)
+            z = keep_real(at_least_single(z), mask)
+            if self.training and self.config.reset:
+                self._reset(z, mask)
+            codebook = at_least_single(self.codebook)
             log_variance = self._log_variance(extra, mask)
             weight = torch.exp(-log_variance)
             distance = weighted_distance(z, weight, codebook)
             logits = -0.5 * distance
             if self.training:
                 codes, z_q = distance.argmin(-1), sample(logits, temperature, codebook)
+                if self.config.reset:
+                    counts = distributed.all_reduce_sum(count(codes, self.codebook_size, mask))
+                    self.unused.add_(1).masked_fill_(counts > 0, 0)
             else:
                 codes = nearest(z, weight, codebook)
                 z_q = functional.embedding(codes, codebook)
@@ -144,6 +164,13 @@ class GaussianSQ(Codebook):
             log_variance = graph.add("Add", extra, single(self.log_variance.detach().cpu()))
             weight = graph.add("Cast", graph.add("Exp", graph.add("Neg", log_variance)), to=DOUBLE)
         return add_nearest(graph, latents, self.codewords(), weight)
+
+    @torch.no_grad()
+    def _reset(self, z: Tensor, mask: Tensor | None) -> None:
+        real = None if mask is None else distributed.all_gather(mask)
+        dead, latents = drawn_again(self.unused, self.config.reset_after, distributed.all_gather(z.detach()), real)
+        self.codebook.copy_(torch.where(dead.unsqueeze(-1), latents.to(self.codebook.dtype), self.codebook))
+        self.unused.masked_fill_(dead, 0)
 
     def _log_variance(self, extra: Tensor | None, mask: Tensor | None) -> Float[Tensor, "#B #T V"]:
         scalar = at_least_single(self.log_variance).reshape(1, 1, 1)

@@ -22,7 +22,9 @@ def mean(values: Float[Tensor, "#B #T C"], mask: Bool[Tensor, "B T"] | None) -> 
     if mask is None:
         return values.mean()
     per_position = values.mean(-1).expand(mask.shape)
-    return (per_position * mask).sum() / mask.sum().clamp(min=1)
+    # Over all processes, whose parts of a batch may have different numbers of them.
+    total = distributed.all_reduce_sum((per_position * mask).sum())
+    return total / distributed.all_reduce_sum(mask.sum()).clamp(min=1)
 
 
 def batch_perplexity(

@@ -15,6 +15,7 @@ from sqspeech.quantizers.codebook import Codebook, Estimator, no_posterior
 from sqspeech.quantizers.distance import nearest, weighted_distance
 from sqspeech.quantizers.gradients import rotate, straight_through
 from sqspeech.quantizers.precision import at_least_single, full_precision
+from sqspeech.quantizers.reset import drawn_again
 from sqspeech.quantizers.statistics import batch_perplexity, count, keep_real, mean
 
 SMOOTHING = 1e-5
@@ -144,10 +145,7 @@ class VqEma(Codebook):
         self.codebook.copy_(self.sums / smoothed.unsqueeze(-1))
 
     def _reset(self, z: Tensor, mask: Tensor | None) -> None:
-        # One candidate for every codeword, used or not, so that nothing waits for the device to count the dead.
-        odds = torch.ones(z.shape[:2], device=z.device) if mask is None else mask.float()
-        candidates = z.flatten(0, 1)[torch.multinomial(odds.flatten(), self.codebook_size, replacement=True)]
-        dead = self.unused >= self.config.reset_after
+        dead, candidates = drawn_again(self.unused, self.config.reset_after, z, mask)
         self.sums.copy_(torch.where(dead.unsqueeze(-1), candidates.to(self.sums.dtype), self.sums))
         self.counts.masked_fill_(dead, 1.0)
         self.unused.masked_fill_(dead, 0)

@@ -16,11 +16,12 @@ from sqspeech.checkpoint import read_checkpoint
 
 CPU = torch.device("cpu")
 QUANTIZERS = {
-    "gaussian_sq": {"name": "gaussian_sq", "codebook_size": 8, "codebook_dim": 4},
+    "gaussian_sq": {"name": "gaussian_sq", "codebook_size": 8, "codebook_dim": 4, "reset": True},
     "vq_ema": {"name": "vq_ema", "codebook_size": 8, "codebook_dim": 4, "reset": True, "reset_after": 2},
     "residual": {
         "name": "residual",
         "stages": 2,
+        "dropout": 0.5,
         "quantizer": {"name": "gaussian_sq", "codebook_size": 8, "codebook_dim": 4},
     },
 }

@@ -255,7 +255,7 @@ QUANTIZERS = {
     "gaussian_vae": {"latent_dim": 4},
     "fsq": {"levels": [3, 4]},
     "sim_vq": {"codebook_size": 8, "codebook_dim": 4},
-    "residual": {"stages": 2, "quantizer": {"codebook_size": 8, "codebook_dim": 4}},
+    "residual": {"stages": 2, "dropout": 0.5, "quantizer": {"codebook_size": 8, "codebook_dim": 4, "reset": True}},
 }
 
 
