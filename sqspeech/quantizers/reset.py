@@ -8,20 +8,17 @@ from torch import Tensor
 def drawn_again(
     unused: Int[Tensor, " K"], after: int, z: Float[Tensor, "B T D"], mask: Bool[Tensor, "B T"] | None
 ) -> tuple[Bool[Tensor, " K"], Float[Tensor, "K D"]]:
-    """Return which codewords are drawn again, those not chosen for `after` training steps, and a latent for each.
+    """Return the mask of the codewords that are drawn again, those not chosen for `after` training steps, and a latent for each.
 
-    Where a mask leaves no latent, none is drawn again. Nothing waits for the device: there is a latent for every
-    codeword, used or not.
+    A latent is drawn twice only where there are fewer than codewords, and none where a mask leaves none. Nothing waits
+    for the device: there is a latent for every codeword, used or not.
 
     Source: Dhariwal et al., "Jukebox", arXiv 2005.00341, section 3.1 (random restart).
     """
-    dead = unused >= after
-    odds = torch.ones(z.shape[:2], device=z.device)
+    dead, draws = unused >= after, torch.rand(z.shape[:2], device=z.device).flatten()
+    count: int | Tensor = len(draws)
     if mask is not None:
-        dead = dead & mask.any()
-        # Not all zero, which `multinomial` refuses.
-        odds = mask.float().clamp_min(1e-30)
-    # A latent twice is two codewords for one thing.
-    repeated = mask is not None or len(unused) > odds.numel()
-    rows = torch.multinomial(odds.flatten(), len(unused), replacement=repeated)
+        dead, draws, count = dead & mask.any(), draws.masked_fill(~mask.flatten(), -1.0), mask.sum().clamp(min=1)
+    # Not `multinomial`: without replacement it waits for the device, and with it draws a latent twice.
+    rows = draws.argsort(descending=True)[torch.arange(len(unused), device=z.device) % count]
     return dead, z.flatten(0, 1)[rows]
