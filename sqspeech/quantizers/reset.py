@@ -8,7 +8,7 @@ from torch import Tensor
 def drawn_again(
     unused: Int[Tensor, " K"], after: int, z: Float[Tensor, "B T D"], mask: Bool[Tensor, "B T"] | None
 ) -> tuple[Bool[Tensor, " K"], Float[Tensor, "K D"]]:
-    """Return the mask of the codewords that are drawn again, those not chosen for `after` training steps, and a latent for each.
+    """Return the mask of codewords that are drawn again, not chosen for `after` training steps, and a latent for each.
 
     A latent is drawn twice only where there are fewer than codewords, and none where a mask leaves none. Nothing waits
     for the device: there is a latent for every codeword, used or not.
