@@ -47,7 +47,8 @@ class Recogniser:
             import faster_whisper
         self._package, self._folder = faster_whisper, find_model(model or BUNDLED)
         self.model = model or BUNDLED
-        self.name = f"faster-whisper {version('faster-whisper')} {_digest(self._folder)} int8, beam {BEAM}, {TOKENS} tokens/s"
+        package, weights = version("faster-whisper"), _digest(self._folder)
+        self.name = f"faster-whisper {package} {weights} int8, beam {BEAM}, {TOKENS} tokens/s"
 
     @cached_property
     def _model(self) -> Any:
