@@ -15,6 +15,7 @@ SMALL = {"codebook_size": 8, "codebook_dim": 4}
 QUANTIZERS = {
     **{f"gaussian_sq_{v}": {"name": "gaussian_sq", "variance": v} | SMALL for v in ("I", "II", "III", "IV")},
     "gaussian_sq_fixed": {"name": "gaussian_sq", "variance": "I", "learn_variance": False} | SMALL,
+    "gaussian_sq_reset": {"name": "gaussian_sq", "variance": "I", "reset": True, "reset_after": 1} | SMALL,
     "vmf_sq": {"name": "vmf_sq"} | SMALL,
     "vq_ema": {"name": "vq_ema"} | SMALL,
     "vq_ema_reset": {"name": "vq_ema", "reset": True, "reset_after": 1} | SMALL,
@@ -23,6 +24,7 @@ QUANTIZERS = {
     "fsq": {"name": "fsq", "levels": [4, 3, 3]},
     "sim_vq": {"name": "sim_vq"} | SMALL,
     "residual_gaussian_sq_IV": {"name": "residual", "stages": 3, "quantizer": {"name": "gaussian_sq"} | SMALL},
+    "residual_dropout": {"name": "residual", "stages": 3, "dropout": 0.5, "quantizer": {"name": "gaussian_sq"} | SMALL},
     "residual_vq_ema": {"name": "residual", "stages": 2, "quantizer": {"name": "vq_ema"} | SMALL},
 }
 LENGTHS = range(20, 40)
