@@ -4,6 +4,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from pathlib import Path
 
 import pytest
 
@@ -186,3 +187,27 @@ def test_an_interrupt_of_the_whole_group_is_the_caller_s(tmp_path, moment):
     os.killpg(caller.pid, signal.SIGINT)
     out, err = caller.communicate(timeout=60)
     assert (out, err) == ("interrupted\n", "")
+
+
+def test_leaving_while_results_are_sent_ends():
+    """A process that ended in the middle of sending would leave its reader waiting for the rest."""
+    code = """
+        from corpus_results import large
+        from sqspeech.corpus import Processes, map_in_order
+
+        for _ in range(3):
+            results = map_in_order(large, range(40), Processes(2), died=lambda number: b"")
+            next(results)
+            try:
+                results.throw(ZeroDivisionError)
+            except ZeroDivisionError:
+                print("left")
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parent)},
+    )
+    assert done.stdout == "left\n" * 3, done.stderr

@@ -19,6 +19,8 @@ from sqspeech.corpus.runner import Workers
 
 # Enough that a long recording does not idle the others, few enough that results never pile up.
 WAITING_PER_JOB = 4
+# In seconds, what sending a result may take when its reader leaves.
+GRACE = 3.0
 
 
 @dataclass(frozen=True)
@@ -95,20 +97,37 @@ def _deaf_to_interrupts() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-# In a worker: the function that was given to `start`.
+# In a worker: the function that was given to `start`, and a lock that is held outside of it, while a result is sent or
+# an item awaited.
 _function: Callable[[Any], Any]
+_outside = threading.Lock()
 
 
 def _start(caller: Connection, pickled: bytes) -> None:
     global _function
-    # Closed at the other end when the caller leaves before the end, or is killed.
-    threading.Thread(target=lambda: (caller.poll(None), os._exit(1)), daemon=True).start()
+    _outside.acquire()
+    threading.Thread(target=_end_with, args=[caller], daemon=True).start()
     _function = pickle.loads(pickled)  # noqa: S301 (from the parent)
     use_one_thread()
 
 
+def _end_with(caller: Connection) -> None:
+    """End this process when `caller` is closed at the other end: its owner leaves before the end, or is killed.
+
+    Not while a result is sent: the owner would wait for the rest of it forever. A process that waits for an item ends
+    by itself, unless its owner was killed.
+    """
+    caller.poll(None)
+    _outside.acquire(timeout=GRACE)
+    os._exit(1)
+
+
 def _call(item: Any) -> Any:
-    return _function(item)
+    _outside.release()
+    try:
+        return _function(item)
+    finally:
+        _outside.acquire()
 
 
 def use_one_thread() -> None:
