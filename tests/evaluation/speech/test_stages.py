@@ -127,7 +127,7 @@ def test_each_number_of_stages_has_its_words_and_its_bitrate(tmp_path, monkeypat
     monkeypatch.setattr(words, "Recogniser", Reader)
     data = DataDir.read(write_corpus(tmp_path / "data", range(2), {"a": 210.0, "b": 120.0}))
     codec = make("residual")
-    metrics, _ = evaluate(codec.trained, data, judges=JudgeOptions(judges=["words"], stages=True))
+    metrics, _ = evaluate(codec.trained, data, judges=JudgeOptions(judges=["words"], where_lost=True))
     found = metrics["words"]
     assert list(found)[-4:] == ["codes", "stages_1", "stages_2", "stages_3"]
     assert all(figures["word_error"] == 50 for figures in found.values())
