@@ -72,7 +72,7 @@ class JudgedSpeech:
 
 @dataclass(frozen=True, kw_only=True)
 class JudgeSettings:
-    """What the judges are given.
+    """Settings of the judges.
 
     Attributes
     ----------

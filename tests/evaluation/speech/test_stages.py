@@ -1,4 +1,4 @@
-"""What a decoder is given at each stage, against loops over codewords and against conversion."""
+"""Latents that a decoder is given at each stage, against loops over codewords and against conversion."""
 
 import numpy as np
 import pytest
