@@ -37,7 +37,7 @@ class ConvDecoder(nn.Module):
 
     Each block is normalised with a scale and an offset that the speaker gives (adaptive normalisation; Perez et al.,
     "FiLM", arXiv 1709.07871), so that the speaker reaches every layer. All work is done once a unit and not once a
-    frame, in few large products: on a CPU a training step takes a fraction of the recurrent decoder's.
+    frame, in few large products.
 
     Parameters
     ----------
