@@ -17,8 +17,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from sqspeech.config import ExperimentConfig
 from sqspeech.data.crops import CONTEXT
-from sqspeech.models.decoder import GruDecoder
 from sqspeech.models.encoder import ConvEncoder
+from sqspeech.models.gru_decoder import GruDecoder
 from sqspeech.models.sqvae import ar_elbo
 from sqspeech.quantizers import GaussianSQConfig
 

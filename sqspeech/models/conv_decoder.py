@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from sqspeech.models.base import DECODERS
 from sqspeech.models.batch_norm import BatchNorm
-from sqspeech.models.decoder import time_jitter
+from sqspeech.models.jittered import JitteredDecoder
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
@@ -32,7 +32,7 @@ class ConvDecoderConfig:
 
 
 @DECODERS.register("conv", config=ConvDecoderConfig)
-class ConvDecoder(nn.Module):
+class ConvDecoder(JitteredDecoder):
     """Quantised latents and a speaker to log-mel: residual convolutions at the rate of the units, then a projection.
 
     Each block is normalised with a scale and an offset that the speaker gives (adaptive normalisation; Perez et al.,
@@ -54,26 +54,15 @@ class ConvDecoder(nn.Module):
     """
 
     def __init__(self, config: ConvDecoderConfig, codebook_dim: int, n_mels: int, n_speakers: int, stride: int) -> None:
-        super().__init__()
-        self.jitter, self.stride = config.jitter, stride
-        self.speakers = nn.Embedding(n_speakers, config.speaker_dim)
+        super().__init__(n_speakers, config.speaker_dim, config.jitter, stride)
         self.first = nn.Conv1d(codebook_dim, config.width, kernel_size=3, padding=1)
         self.blocks = nn.ModuleList(_Block(config) for _ in range(config.layers))
         self.projection = nn.Linear(config.width, stride * n_mels)
 
-    def forward(self, z: Float[Tensor, "B L D"], speaker: Int[Tensor, " B"]) -> Float[Tensor, "B T M"]:
-        """Return T = stride · L frames of log-mel; in training mode the steps are jittered first."""
-        if self.training:
-            z = time_jitter(z, self.jitter)
-        return self.decode(z, self.speakers(speaker))
-
     def decode(
         self, z: Float[Tensor, "B L D"], embedding: Float[Tensor, "B S"], lengths: Sequence[int] | None = None
     ) -> Float[Tensor, "B T M"]:
-        """Return T = stride · L frames of log-mel for speakers that are given by their embeddings.
-
-        `lengths` are the latent steps of each row; a row's output up to its length is that of the row alone.
-        """
+        """See `JitteredDecoder`; the lengths may be in any order."""
         real = None
         if lengths is not None:
             ends = torch.tensor(lengths, device=z.device)

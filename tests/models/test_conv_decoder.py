@@ -8,7 +8,7 @@ from sqspeech.config import ExperimentConfig
 from sqspeech.errors import ConfigError
 from sqspeech.models.base import DECODERS
 from sqspeech.models.conv_decoder import ConvDecoder, ConvDecoderConfig
-from sqspeech.models.decoder import time_jitter
+from sqspeech.models.jittered import time_jitter
 
 D, M, SPEAKERS, STRIDE = 3, 5, 4, 2
 CONFIG = ConvDecoderConfig(width=6, layers=2, kernel_size=5, speaker_dim=3, jitter=0.5)

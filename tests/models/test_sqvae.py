@@ -5,8 +5,9 @@ import math
 import pytest
 import torch
 
-from sqspeech.models.decoder import DecoderConfig, time_jitter
 from sqspeech.models.encoder import ConvEncoder, EncoderConfig
+from sqspeech.models.gru_decoder import DecoderConfig
+from sqspeech.models.jittered import time_jitter
 from sqspeech.models.sqvae import SQVAE, ar_elbo, mean_squared_error
 from sqspeech.quantizers import GaussianSQConfig
 

@@ -1,17 +1,17 @@
-"""The speaker-conditioned recurrent decoder, and the time jitter before it."""
+"""The speaker-conditioned recurrent decoder."""
 
 from collections.abc import Sequence
 from typing import Literal
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from sqspeech import distributed
 from sqspeech.models.base import DECODERS
+from sqspeech.models.jittered import JitteredDecoder
 from sqspeech.quantizers.precision import at_least_single
 
 
@@ -31,7 +31,7 @@ class DecoderConfig:
 
 
 @DECODERS.register("gru", config=DecoderConfig)
-class GruDecoder(nn.Module):
+class GruDecoder(JitteredDecoder):
     """Quantised latents and a speaker to log-mel: repetition, a bidirectional GRU, a projection.
 
     Parameters
@@ -49,9 +49,7 @@ class GruDecoder(nn.Module):
     """
 
     def __init__(self, config: DecoderConfig, codebook_dim: int, n_mels: int, n_speakers: int, stride: int) -> None:
-        super().__init__()
-        self.jitter, self.stride = config.jitter, stride
-        self.speakers = nn.Embedding(n_speakers, config.speaker_dim)
+        super().__init__(n_speakers, config.speaker_dim, config.jitter, stride)
         self.gru = nn.GRU(
             codebook_dim + config.speaker_dim,
             config.width,
@@ -61,20 +59,10 @@ class GruDecoder(nn.Module):
         )
         self.projection = nn.Linear(2 * config.width, n_mels)
 
-    def forward(self, z: Float[Tensor, "B L D"], speaker: Int[Tensor, " B"]) -> Float[Tensor, "B T M"]:
-        """Return T = stride · L frames of log-mel; in training mode the steps are jittered first."""
-        if self.training:
-            z = time_jitter(z, self.jitter)
-        return self.decode(z, self.speakers(speaker))
-
     def decode(
         self, z: Float[Tensor, "B L D"], embedding: Float[Tensor, "B S"], lengths: Sequence[int] | None = None
     ) -> Float[Tensor, "B T M"]:
-        """Return T = stride · L frames of log-mel for speakers that are given by their embeddings.
-
-        `lengths` are the latent steps of each row, none longer than the one before and the first L; a row's output up
-        to its length is that of the row alone.
-        """
+        """See `JitteredDecoder`."""
         frames = z.repeat_interleave(self.stride, dim=1)
         speakers = embedding.unsqueeze(1).expand(-1, frames.shape[1], -1)
         mel: Tensor = self.projection(self._recur(torch.cat([frames, speakers], dim=-1), lengths))
@@ -90,16 +78,3 @@ class GruDecoder(nn.Module):
             frames = torch.tensor([self.stride * length for length in lengths])
             packed = pack_padded_sequence(inputs, frames, batch_first=True)
             return pad_packed_sequence(self.gru(packed)[0], batch_first=True)[0]
-
-
-def time_jitter(z: Float[Tensor, "B L D"], probability: float) -> Float[Tensor, "B L D"]:
-    """Replace each step by its left or its right neighbour with probability `probability` / 2 each.
-
-    At the ends a neighbour that does not exist is replaced by the step itself.
-    Source: Chorowski et al., arXiv 1901.08810, section III-C.
-    """
-    batch, length, _ = z.shape
-    draw = distributed.uniform(torch.empty(batch, length, device=z.device))
-    shift = (draw >= 1 - probability / 2).long() - (draw < probability / 2).long()
-    index = (torch.arange(length, device=z.device) + shift).clamp(0, length - 1)
-    return z.gather(1, index.unsqueeze(-1).expand_as(z))
