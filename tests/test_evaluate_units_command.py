@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 from corpus import write_corpus
 
+import sqspeech.units
 from sqspeech import cli
-from sqspeech.cli.evaluation import system_names
 from sqspeech.data.data_dir import DataDir
-from sqspeech.errors import ConfigError
 from sqspeech.units import UnitInfo, Units, UnitSet
 
 
@@ -22,7 +21,9 @@ def run(monkeypatch, capsys, tmp_path):
     random = np.random.default_rng(0)
     info = UnitInfo(frame_rate=50.0, offset=0.005, codebook_size=8, checkpoint="0123")
     units = UnitSet(info=info, units={u.utt_id: Units(codes=random.integers(0, 8, 39)) for u in data})
-    monkeypatch.setattr("sqspeech.units.read", lambda path: units, raising=False)
+    monkeypatch.setattr("sqspeech.units.read", lambda path: units)
+
+    Path("a.ctm").write_text("f1-00 1 0.0 0.4 A\nf1-00 1 0.4 0.4 B\n")
 
     def run(*arguments: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["sqspeech", "evaluate-units", *map(str, arguments)])
@@ -34,7 +35,6 @@ def run(monkeypatch, capsys, tmp_path):
 
 
 def test_metrics_table_and_pictures(run) -> None:
-    Path("a.ctm").write_text("f1-00 1 0.0 0.4 A\nf1-00 1 0.4 0.4 B\n")
     status, out, _ = run(
         "x/units", "y/units", "--data", "data", "--alignment", "a.ctm", "-o", "o/m.json", "--pictures", "o"
     )
@@ -58,18 +58,44 @@ def test_a_bad_input_is_one_line_and_leaves_nothing(run) -> None:
     assert not Path("o").exists()
 
 
-def test_names_are_as_short_as_they_can_be_told_apart(monkeypatch, tmp_path) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert system_names([Path("exp/a/units")]) == {"units": Path("exp/a/units")}
-    assert system_names([Path("exp/a/units"), Path("exp/b/units")]) == {
-        "a/units": Path("exp/a/units"),
-        "b/units": Path("exp/b/units"),
-    }
-    assert set(system_names([Path("a/x/u"), Path("b/x/u"), Path("a/y/v")])) == {"a/x/u", "b/x/u", "a/y/v"}
-    assert set(system_names([Path("u"), Path("/v/u")])) == {f"{tmp_path.name}/u", "v/u"}
+def test_seeds_of_two_test_sets(run, monkeypatch) -> None:
+    asked: list[str] = []
+    read = sqspeech.units.read
+    monkeypatch.setattr("sqspeech.units.read", lambda path: (asked.append(str(path)), read(path))[1])
+    status, out, _ = run(
+        *("best=exp/best-0", "best=exp/best-1", "exp/iv", "--data", "seen=data", "--data", "unseen=data"),
+        *("--alignment", "unseen=a.ctm", "-o", "m.json", "--pictures", "o"),
+    )
+    assert status == 0
+    assert asked == [f"exp/{system}/{name}" for name in ("seen", "unseen") for system in ("best-0", "best-1", "iv")]
+    sets = json.loads(Path("m.json").read_text())["sets"]
+    assert list(sets) == ["seen", "unseen"]
+    assert list(sets["seen"]["systems"]) == list(sets["unseen"]["systems"]) == ["best", "iv"]
+    assert list(sets["seen"]["seeds"]["best"]) == ["best-0", "best-1"]
+    assert ["pnmi" in of_set["systems"]["best"] for of_set in sets.values()] == [False, True]
+    assert sorted(str(path) for path in Path("o").rglob("*.png")) == [
+        "o/trade.png",
+        *(f"o/unseen/phones-{name}.png" for name in ("best-0", "best-1", "iv")),
+    ]
+    header = out.splitlines()[1]
+    assert header.index("system") < header.index("seen") < header.index("unseen")
+    assert out.endswith("m.json: 24 utterances, 19 s\n")
 
 
-def test_the_same_units_twice(monkeypatch, tmp_path) -> None:
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(ConfigError, match="given twice"):
-        system_names([Path("u"), Path("x/../u")])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--data", "a=data", "--data", "data"], "--data data: has no name beside others"),
+        (["--data", "data", "--item", "a=x"], "--item x: for no test set; leave its name out, as with --data"),
+        (["--data", "a=data", "--item", "x"], "--item x: for no test set; give it as NAME=PATH, with NAME one of a"),
+        (
+            ["--data", "data", "--against", "best"],
+            "against best: no such system or baseline; there are x, mfcc, log_mel",
+        ),
+    ],
+)
+def test_options_that_do_not_fit(run, options, message) -> None:
+    status, out, err = run("x", *options, "-o", "m.json")
+    assert (status, out) == (1, "")
+    assert err.startswith(f"error: {message}")
+    assert not Path("m.json").exists()

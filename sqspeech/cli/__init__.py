@@ -25,6 +25,7 @@ COMMANDS = (
     conversion.decode,
     evaluation.evaluate,
     evaluation.evaluate_units,
+    evaluation.word_curve,
     conversion.enroll,
     conversion.speakers,
     submission.submit,

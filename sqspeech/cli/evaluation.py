@@ -1,12 +1,12 @@
 """Commands for evaluation."""
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from sqspeech.cli.named_paths import by_set, by_system
 from sqspeech.cli.options import (
     Checkpoint,
     Cluster,
@@ -19,7 +19,7 @@ from sqspeech.cli.options import (
     find_device,
     open_workers,
 )
-from sqspeech.errors import ConfigError, SqspeechError
+from sqspeech.errors import SqspeechError
 
 
 def evaluate(
@@ -97,44 +97,87 @@ def evaluate(
 
 
 def evaluate_units(
-    units: Annotated[list[Path], typer.Argument(metavar="UNITS...", help="Folders that `sqspeech units` wrote.")],
-    data: Annotated[Path, typer.Option("--data", metavar="DATA", help="The data directory from which they were made.")],
+    units: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[NAME=]UNITS...",
+            help="Folders that `sqspeech units` wrote; those of the same NAME are seeds of one system.",
+        ),
+    ],
+    data: Annotated[
+        list[str],
+        typer.Option(
+            "--data",
+            metavar="[SET=]DATA",
+            help="The data directory from which they were made. Repeatable as SET=DATA, with the units in UNITS/SET.",
+        ),
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The JSON file to write.")],
-    item: Annotated[Path | None, typer.Option(help="A ZeroSpeech item file: adds ABX.")] = None,
+    item: Annotated[list[str], typer.Option(metavar="[SET=]ITEM", help="A ZeroSpeech item file: adds ABX.")] = [],  # noqa: B006 (typer reads it)
     alignment: Annotated[
-        Path | None, typer.Option(metavar="CTM", help="Phones and their times: adds purities and PNMI.")
+        list[str], typer.Option(metavar="[SET=]CTM", help="Phones and their times: adds purities and PNMI.")
+    ] = [],  # noqa: B006
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="A system, mfcc or log_mel: adds the differences of ABX to it, with 95 % intervals over speakers.",
+        ),
     ] = None,
     pictures: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Draws trade.png, and with CTM phones-SYSTEM.png.")
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Draws trade.png, and with CTM phones-UNITS.png (in FOLDER/SET)."),
     ] = None,
 ) -> None:
     """Measure units, with MFCC as a baseline: ABX, bitrates, purities and speaker leakage."""
     from sqspeech.atomic import write_text
     from sqspeech.data.data_dir import DataDir
     from sqspeech.evaluation.units.evaluate import evaluate_units as measure
-    from sqspeech.evaluation.units.table import unit_table
+    from sqspeech.evaluation.units.table import table_of_sets, unit_table
+    from sqspeech.evaluation.units.trade_picture import draw_trade
     from sqspeech.units import read
 
-    systems = {name: read(path) for name, path in system_names(units).items()}
-    evaluation = measure(systems, DataDir.read(data), item=item, alignment=alignment)
-    write_text(output, json.dumps(evaluation.metrics, indent=2) + "\n")
+    folders, seeds = by_system(units)
+    data_of = by_set("--data", data)
+    item_of, alignment_of = (
+        by_set(option, paths, list(data_of)) for option, paths in (("--item", item), ("--alignment", alignment))
+    )
+    evaluations = {
+        name: measure(
+            {system: read(folder / name) for system, folder in folders.items()},
+            DataDir.read(path),
+            item=item_of.get(name),
+            alignment=alignment_of.get(name),
+            seeds=seeds,
+            against=against,
+        )
+        for name, path in data_of.items()
+    }
+    sets = {name: evaluation.metrics for name, evaluation in evaluations.items()}
+    write_text(output, json.dumps(sets.get("", {"sets": sets}), indent=2) + "\n")
     if pictures:
-        evaluation.draw(pictures)
-    print(unit_table(evaluation.metrics))
-    print(f"{output}: {evaluation.metrics['utterances']} utterances, {evaluation.metrics['seconds']:.0f} s")
+        draw_trade(pictures / "trade.png", sets)
+        for name, evaluation in evaluations.items():
+            evaluation.draw(pictures / name)
+    print(unit_table(sets[""]) if "" in sets else table_of_sets(sets))
+    utterances, seconds = (sum(metrics[key] for metrics in sets.values()) for key in ("utterances", "seconds"))
+    print(f"{output}: {utterances} utterances, {seconds:.0f} s")
 
 
-def system_names(paths: Sequence[Path]) -> dict[str, Path]:
-    """Return the paths by as few last parts as distinguish them: a/units and b/units for exp/a/units and exp/b/units.
+def word_curve(
+    metrics: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[NAME=]METRICS...",
+            help="Files of `sqspeech evaluate --judge words`; those of the same NAME are seeds or --stages of one system.",
+        ),
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The PNG file to write.")],
+) -> None:
+    """Lay word error over bits a second, of several models and seeds."""
+    from sqspeech.evaluation.speech.word_curve import draw_word_curve, read_points, word_table
 
-    Raises
-    ------
-    ConfigError
-        A path is given twice.
-    """
-    resolved = {path.resolve(): path for path in paths}
-    if len(resolved) < len(paths):
-        raise ConfigError("UNITS: a path is given twice; give each system once")
-    parts = [path.parts for path in resolved]
-    depth = next(d for d in range(1, 1 + max(map(len, parts))) if len({p[-d:] for p in parts}) == len(parts))
-    return {"/".join(path.parts[-depth:]).lstrip("/"): given for path, given in resolved.items()}
+    files, systems = by_system(metrics)
+    points = {name: [p for short in shorts for p in read_points(files[short])] for name, shorts in systems.items()}
+    draw_word_curve(output, points)
+    print(word_table(points))

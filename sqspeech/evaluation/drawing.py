@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
@@ -21,6 +22,14 @@ STYLE = {
     "lines.markersize": 7,
     "legend.frameon": False,
 }
+
+# Of systems in turn, with the ten colours: seven times ten systems look different.
+MARKERS = "os^Dv*P"
+
+
+def look(number: int) -> dict[str, Any]:
+    """Return the marker and the colour of the system of a number."""
+    return {"marker": MARKERS[number % len(MARKERS)], "color": f"C{number % 10}"}
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import torch
 
 from sqspeech import __version__
 from sqspeech.atomic import write_text
-from sqspeech.evaluation.units.table import BASELINES, FilledRow, filled_rows
+from sqspeech.evaluation.units.table import FilledRow, columns, filled_rows, notes
 from sqspeech.report.embed import data_uri, flac_uri
 from sqspeech.report.experiment import Curves, read_experiment
 from sqspeech.report.key_figures import key_figures, other_figures
@@ -53,8 +53,9 @@ class RowView(NamedTuple):
 
 
 class UnitTable(NamedTuple):
-    """The table of `sqspeech evaluate-units`: systems and baselines, rows, and notes."""
+    """A table of `sqspeech evaluate-units`: the test set if it has a name, systems and baselines, rows, and notes."""
 
+    title: str
     columns: list[str]
     rows: list[FilledRow]
     notes: list[str]
@@ -98,7 +99,7 @@ def write_report(exp: Path, output: Path) -> str:
         others=other_figures(experiment.metrics),
         panels=list(_panel_views(experiment.curves)),
         usage=_usage(experiment.metrics),
-        units=_unit_table(experiment.units_metrics),
+        unit_tables=list(_unit_tables(experiment.units_metrics)),
         listening=_listening_view(listening) if listening else None,
         pictures={
             path.stem: data_uri("image/png", path.read_bytes()) for path in sorted((exp / "pictures").glob("*.png"))
@@ -135,10 +136,9 @@ def _usage(metrics: dict[str, object]) -> Picture | None:
     return usage_picture(usage) if isinstance(usage, list) and usage else None
 
 
-def _unit_table(metrics: Mapping[str, Any]) -> UnitTable | None:
-    if not metrics:
-        return None
-    return UnitTable([*metrics["systems"], *BASELINES.values()], list(filled_rows(metrics)), metrics["notes"])
+def _unit_tables(metrics: Mapping[str, Any]) -> Iterator[UnitTable]:
+    for title, of_set in metrics.get("sets", {"": metrics} if metrics else {}).items():
+        yield UnitTable(title, columns(of_set), list(filled_rows(of_set)), notes(of_set))
 
 
 def _listening_view(shown: Listening) -> ListeningView:

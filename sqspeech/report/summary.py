@@ -1,11 +1,10 @@
 """Paths of an experiment's results, and its figures, as text for a terminal."""
 
-import io
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
+from sqspeech.evaluation.text_table import table_text
 from sqspeech.report.experiment import Experiment
 from sqspeech.report.key_figures import key_figures
 
@@ -23,6 +22,4 @@ def summarise(experiment: Experiment, exp: Path, page: Path) -> str:
     for value in key_figures(experiment.metrics):
         figure = value.figure
         table.add_row(figure.name, f"{value.shown} {figure.unit}".strip(), value.beside, figure.better)
-    text = io.StringIO()
-    Console(file=text, width=118).print(table)
-    return "\n".join([*lines, text.getvalue().rstrip()] if table.row_count else lines)
+    return "\n".join([*lines, table_text(table)] if table.row_count else lines)

@@ -1,7 +1,7 @@
 """ABX phone discriminability, as in the ZeroSpeech challenges."""
 
-from collections.abc import Container, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sqspeech.errors import DataError
+from sqspeech.evaluation.metrics.abx_cells import AbxCells
 from sqspeech.evaluation.metrics.item import CONTEXT, LABELS, Item, ItemFile
 from sqspeech.evaluation.metrics.unit_metric import Features
 
@@ -32,13 +33,15 @@ type Distance = Literal["angular", "kl_symmetric", "identical"]
 class AbxScores:
     """ABX error rates in %, 0 the best and 50 chance, within and across speakers.
 
-    `items` phones were compared; `dropped` ones were too short to hold the centre of a frame.
+    `items` phones were compared; `dropped` ones were too short to hold the centre of a frame. `cells` are those
+    that `within` and `across` are the averages of.
     """
 
     within: float
     across: float
     items: int
     dropped: int
+    cells: Mapping[str, AbxCells] = field(repr=False, compare=False)
 
 
 def abx(item: ItemFile, features: Features, left_out: Container[str] = (), distance: Distance = "angular") -> AbxScores:
@@ -78,12 +81,13 @@ def abx(item: ItemFile, features: Features, left_out: Container[str] = (), dista
     dataset = _dataset(kept)
     # The one of fastabx is faster, and takes one symbol.
     measure = _differing if distance == "identical" and kept[0][1].shape[1] > 1 else distance
-    return AbxScores(
-        within=_error_rate(item.path, dataset, [*CONTEXT, "speaker"], [], measure),
-        across=_error_rate(item.path, dataset, [*CONTEXT], ["speaker"], measure),
-        items=len(kept),
-        dropped=len(items) - len(kept),
-    )
+    cells = {
+        "within": _cells(item.path, dataset, [*CONTEXT, "speaker"], [], measure),
+        "across": _cells(item.path, dataset, [*CONTEXT], ["speaker"], measure),
+    }
+    once = dict.fromkeys((labels[-1] for labels, _ in kept), np.ones(1))
+    rates = {mode: float(of_mode.error_rates(once)[0]) for mode, of_mode in cells.items()}
+    return AbxScores(**rates, items=len(kept), dropped=len(items) - len(kept), cells=cells)
 
 
 def _check(path: Path, items: Sequence[Item], features: Features) -> None:
@@ -135,7 +139,7 @@ def _subsampler() -> "Subsampler":
     return OrderedSubsampler(MAX_SIZE_GROUP, MAX_X_ACROSS, SEED)
 
 
-def _error_rate(path: Path, dataset: "Dataset", by: list[str], across: list[str], distance: "FrameDistance") -> float:
+def _cells(path: Path, dataset: "Dataset", by: list[str], across: list[str], distance: "FrameDistance") -> AbxCells:
     from fastabx import EmptyTaskError, Score, Task
 
     try:
@@ -146,8 +150,13 @@ def _error_rate(path: Path, dataset: "Dataset", by: list[str], across: list[str]
             f"{path}: nothing to compare {mode} speakers: this takes two phones in the same context from one "
             f"speaker, and one of them {needed}; add utterances"
         ) from None
-    score = Score(task, distance, progress=False)
-    return 100 * score.collapse(levels=[("next-phone", "prev-phone"), "speaker"])
+    cells = Score(task, distance, progress=False).cells
+    return AbxCells(
+        pairs=list(zip(cells["#phone"], cells["#phone_b"], strict=True)),
+        speakers=cells["speaker"].to_list(),
+        of_x=cells["speaker_x" if across else "speaker"].to_list(),
+        errors=100 * cells["score"].to_numpy().astype(np.float64),
+    )
 
 
 def _differing(a: Tensor, b: Tensor) -> Tensor:

@@ -8,7 +8,16 @@ import numpy as np
 
 from sqspeech.evaluation.metrics.abx import AbxScores, Distance, abx
 from sqspeech.evaluation.metrics.item import ItemFile
-from sqspeech.evaluation.metrics.unit_metric import UNIT_METRICS, Baseline, Features, TableRow, UnitMetric, UnitTestData
+from sqspeech.evaluation.metrics.unit_metric import (
+    UNIT_METRICS,
+    Baseline,
+    Features,
+    Redrawn,
+    TableRow,
+    UnitMetric,
+    UnitTestData,
+    Weights,
+)
 from sqspeech.progress import track
 from sqspeech.units import UnitSet
 
@@ -74,6 +83,16 @@ class AbxOfUnits(UnitMetric):
     def of_baseline(self, name: str) -> Mapping[str, Any]:
         """Return the scores."""
         return {"abx": _plain(self._baselines[name])}
+
+    def redrawn(self, name: str, weights: Weights) -> Redrawn:
+        """Return the error rates."""
+        systems = {f"abx_{kind}": scores for kind, scores in self._systems.get(name, {}).items()}
+        found = systems or {"abx": self._baselines[name]}
+        return {
+            (key, mode): cells.error_rates(weights)
+            for key, scores in found.items()
+            for mode, cells in scores.cells.items()
+        }
 
 
 def _of_systems(item: ItemFile, systems: Mapping[str, UnitSet]) -> dict[str, dict[str, AbxScores]]:

@@ -24,6 +24,10 @@ from sqspeech.units import UnitSet
 
 # Of each utterance, the features (T, D) and the centres (T,) of their frames in seconds.
 type Features = Mapping[str, tuple[NDArray[np.float32], NDArray[np.floating]]]
+# Of each speaker, the number of times (R,) that it is in each of R draws.
+type Weights = Mapping[str, NDArray[np.float64]]
+# By the path of keys to a value, the value (R,) of each draw.
+type Redrawn = Mapping[tuple[str, ...], NDArray[np.float64]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,6 +128,14 @@ class UnitMetric:
 
     def of_data(self) -> Mapping[str, Any]:
         """Return values that do not depend on a system, such as chance level."""
+        return {}
+
+    def redrawn(self, name: str, weights: Weights) -> Redrawn:
+        """Return the values of a system or a baseline where each speaker counts as often as in R draws.
+
+        They are by the path of keys to them, as in `TableRow`, each of shape (R,); NaN where a draw has nothing to
+        measure. Values that are not there have no interval.
+        """
         return {}
 
     def notes(self) -> list[str]:

@@ -1,13 +1,12 @@
 """Tables of an evaluation by judges, for a terminal."""
 
-import io
 from collections.abc import Mapping
 from typing import Any
 
-from rich.console import Console
 from rich.table import Column, Table
 
 from sqspeech.evaluation.metrics.speech_metric import SPEECH_METRICS
+from sqspeech.evaluation.text_table import table_text
 
 # Names of the rows of `words` in metrics.json.
 STAGES = {
@@ -22,7 +21,7 @@ STAGES = {
 def speech_tables(metrics: Mapping[str, Any]) -> str:
     """Return what the judges found, and where words are lost, as far as `metrics` has it; values are mean ± spread."""
     tables = [table for table in (_judges(metrics.get("judges")), _words(metrics.get("words"))) if table]
-    return "\n".join(map(_text, tables))
+    return "\n".join(map(table_text, tables))
 
 
 def _judges(judges: Mapping[str, Any] | None) -> Table | None:
@@ -57,9 +56,3 @@ def _shown(figures: Mapping[str, float | None], key: str) -> str:
     if value is None:
         return ""
     return f"{value:.4g}" if spread is None else f"{value:.3g} ± {spread:.2g}"
-
-
-def _text(table: Table) -> str:
-    text = io.StringIO()
-    Console(file=text, width=60 + 16 * len(table.columns)).print(table)
-    return text.getvalue().rstrip()

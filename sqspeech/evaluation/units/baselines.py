@@ -9,6 +9,8 @@ from sqspeech.evaluation.units.mfcc import mfcc
 from sqspeech.features import LogMel, LogMelConfig
 from sqspeech.progress import track
 
+BASELINES = {"mfcc": "MFCC", "log_mel": "log-mel"}
+
 
 def baselines(data: DataDir, config: LogMelConfig) -> dict[str, Baseline]:
     """Return `mfcc` and `log_mel`, with the mean of each utterance subtracted from its frames.

@@ -113,6 +113,16 @@ def check_item(item: ItemFile, seconds: Mapping[str, float], slack: float) -> No
             )
 
 
+def check_speakers(item: ItemFile, data: DataDir) -> None:
+    """Check that the speakers of an item file are some of the data's; raises DataError otherwise."""
+    unknown = {phone.labels[-1] for phone in item.phones} - set(data.speakers)
+    if unknown:
+        raise DataError(
+            f"{item.path}: {min(unknown)} is no speaker of the data directory ({len(unknown)} are not); a difference "
+            "with an interval needs the same names in both: write those of utt2spk into the item file"
+        )
+
+
 def check_alignment(path: Path, alignments: Mapping[str, Alignment], utterances: Collection[str]) -> None:
     """Check that the alignment of a file has one of the utterances; raises DataError otherwise."""
     if alignments.keys().isdisjoint(utterances):

@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from sqspeech.data.data_dir import DataDir
+from sqspeech.errors import ConfigError
 from sqspeech.evaluation.metrics.alignment import read_ctm
 from sqspeech.evaluation.metrics.item import ItemFile
 from sqspeech.evaluation.metrics.unit_metric import UNIT_METRICS, UnitMetric, UnitTestData
-from sqspeech.evaluation.units.baselines import baselines
-from sqspeech.evaluation.units.checks import check_alignment, check_item, matching_data
+from sqspeech.evaluation.units.baselines import BASELINES, baselines
+from sqspeech.evaluation.units.bootstrap import DRAWS, differences
+from sqspeech.evaluation.units.checks import check_alignment, check_item, check_speakers, matching_data
+from sqspeech.evaluation.units.seeds import deviation, mean
 from sqspeech.features import LogMelConfig
 from sqspeech.units import UnitSet
 
@@ -22,8 +25,9 @@ class UnitEvaluation:
     Attributes
     ----------
     metrics
-        Plain values by name: of `systems` and of `baselines`, each by its name, and of the data. `notes` lists the data
-        that were left out.
+        Plain values by name: of `systems` and of `baselines`, each by its name, and of the data. Of a system with
+        several seeds, `systems` has the mean, `sd` the sample standard deviation and `seeds` the values of each. With
+        a reference, `differences` has those to it with their intervals. `notes` lists the data that were left out.
     measured
         The metrics, with which `draw` draws.
     """
@@ -32,16 +36,19 @@ class UnitEvaluation:
     measured: Sequence[UnitMetric]
 
     def draw(self, folder: Path) -> None:
-        """Write trade.png and the pictures of the metrics."""
-        from sqspeech.evaluation.units.trade_picture import draw_trade
-
-        draw_trade(folder / "trade.png", self.metrics)
+        """Write the pictures of the metrics."""
         for metric in self.measured:
             metric.draw(folder)
 
 
 def evaluate_units(
-    systems: Mapping[str, UnitSet], data: DataDir, *, item: Path | None = None, alignment: Path | None = None
+    systems: Mapping[str, UnitSet],
+    data: DataDir,
+    *,
+    item: Path | None = None,
+    alignment: Path | None = None,
+    seeds: Mapping[str, Sequence[str]] | None = None,
+    against: str | None = None,
 ) -> UnitEvaluation:
     """Measure units by all registered metrics, with MFCC and log-mel as baselines.
 
@@ -55,31 +62,64 @@ def evaluate_units(
         A ZeroSpeech item file over these utterances: adds ABX.
     alignment
         A CTM file, which may name other utterances too: adds purities and mutual information.
+    seeds
+        The names in `systems` that are seeds of one system, by the name of this system, for all of `systems`; where not
+        given, each is a system.
+    against
+        A system, or `mfcc` or `log_mel`: adds the differences to it, see `bootstrap.differences`.
 
     Raises
     ------
+    ConfigError
+        There is no system or baseline of the name `against`.
     DataError
         The inputs cannot be used or do not belong together; see `ItemFile`, `read_ctm`, `matching_data`, `check_item`,
-        `check_alignment` and the metrics.
+        `check_alignment`, `check_speakers` and the metrics.
     """
+    seeds = seeds or {name: [name] for name in systems}
+    if against is not None and against not in (known := [*seeds, *BASELINES]):
+        raise ConfigError(f"against {against}: no such system or baseline; there are {', '.join(known)}")
     test = _test_data(systems, data, item, alignment)
+    if test.item and against is not None:
+        check_speakers(test.item, test.data)
     kinds = [UNIT_METRICS[name] for name in UNIT_METRICS.names()]
     measured = [kind(test) for kind in kinds if all(getattr(test, need) is not None for need in kind.needs)]
-    unused = len(data) - len(test.data)
-    notes = [f"utterances of the data directory without units: {unused}"] if unused else []
     metrics: dict[str, Any] = {
-        "systems": {
-            name: {"checkpoint": units.info.checkpoint} | _merged(metric.of_system(name) for metric in measured)
-            for name, units in systems.items()
-        },
+        **_of_systems(measured, systems, seeds),
         "baselines": {name: _merged(metric.of_baseline(name) for metric in measured) for name in test.baselines},
         **_merged(metric.of_data() for metric in measured),
         "speakers": len(test.data.speakers),
         "utterances": len(test.data),
         "seconds": sum(test.seconds.values()),
-        "notes": notes + [note for metric in measured for note in metric.notes()],
+        "notes": _notes(len(data) - len(test.data), measured),
     }
+    if against is not None:
+        found = differences(measured, seeds, against, test.data.speakers)
+        metrics["differences"] = {"against": against, "draws": DRAWS, "systems": found}
     return UnitEvaluation(metrics=metrics, measured=measured)
+
+
+def _of_systems(
+    measured: Sequence[UnitMetric], systems: Mapping[str, UnitSet], seeds: Mapping[str, Sequence[str]]
+) -> dict[str, Any]:
+    values = {
+        name: {"checkpoint": units.info.checkpoint} | _merged(metric.of_system(name) for metric in measured)
+        for name, units in systems.items()
+    }
+    several = {
+        name: {seed: values[seed] for seed in of_system} for name, of_system in seeds.items() if len(of_system) > 1
+    }
+    means = {name: mean(list(of_system.values())) for name, of_system in several.items()}
+    found: dict[str, Any] = {"systems": {name: means.get(name) or values[first] for name, (first, *_) in seeds.items()}}
+    if several:
+        found["sd"] = {name: deviation(list(of_system.values())) for name, of_system in several.items()}
+        found["seeds"] = several
+    return found
+
+
+def _notes(unused: int, measured: Sequence[UnitMetric]) -> list[str]:
+    notes = [f"utterances of the data directory without units: {unused}"] if unused else []
+    return notes + [note for metric in measured for note in metric.notes()]
 
 
 def _test_data(

@@ -212,7 +212,7 @@ def test_a_single_speaker_has_all_metrics_but_speaker_accuracy(units, data, tmp_
     assert metrics["speaker_chance"] is None
     assert metrics["notes"][1].startswith("no speaker accuracy: 1 of 1 speakers have 2 utterances or more")
     assert "speakers recognised" not in unit_table(metrics)
-    draw_trade(tmp_path / "trade.png", metrics)
+    draw_trade(tmp_path / "trade.png", {"": metrics})
     assert not (tmp_path / "trade.png").exists()
 
 
