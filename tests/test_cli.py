@@ -69,7 +69,8 @@ OPTIONS = {
         "--jobs",
         "--cluster",
     },
-    "evaluate-units": {"--data", "--output", "-o", "--item", "--alignment", "--pictures"},
+    "evaluate-units": {"--data", "--output", "-o", "--item", "--alignment", "--against", "--pictures"},
+    "word-curve": {"--output", "-o"},
     "enroll": {"--name", "--output", "-o", "--device", "--strict"},
     "speakers": set(),
     "submit": {

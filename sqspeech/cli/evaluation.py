@@ -169,7 +169,7 @@ def word_curve(
         list[str],
         typer.Argument(
             metavar="[NAME=]METRICS...",
-            help="Files of `sqspeech evaluate --judge words`; those of the same NAME are seeds or --stages of one system.",
+            help="Of `sqspeech evaluate --judge words`; those of the same NAME are seeds or --stages of one system.",
         ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The PNG file to write.")],

@@ -41,7 +41,7 @@ class WordPoint:
 
 
 def read_points(path: Path) -> list[WordPoint]:
-    """Read what `sqspeech evaluate --judge words` wrote: a point, and with `--where-lost` one for each number of stages.
+    """Read what `sqspeech evaluate --judge words` wrote: a point; with `--where-lost` one for each number of stages.
 
     Raises
     ------

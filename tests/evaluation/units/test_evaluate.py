@@ -3,8 +3,10 @@
 import json
 from collections import Counter
 from dataclasses import replace
+from functools import reduce
 from itertools import groupby
 from math import log2
+from operator import getitem
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +20,7 @@ from sqspeech.evaluation.metrics.item import ItemFile
 from sqspeech.evaluation.metrics.unit_metric import UNIT_METRICS, TableRow, UnitMetric
 from sqspeech.evaluation.units.evaluate import evaluate_units
 from sqspeech.evaluation.units.mfcc import mfcc
-from sqspeech.evaluation.units.table import unit_table
+from sqspeech.evaluation.units.table import table_of_sets, unit_table
 from sqspeech.evaluation.units.trade_picture import draw_trade
 from sqspeech.units import UnitInfo, Units, UnitSet
 
@@ -119,6 +121,63 @@ def test_baselines_are_those_of_the_same_recordings(units, data, item) -> None:
     assert baselines["mfcc"]["abx"]["within"] == pytest.approx(expected.within, abs=0.1)
     # Each voice has its own pitch, which the mel bands show.
     assert baselines["log_mel"]["speaker_accuracy"] > 50
+
+
+def test_seeds_of_a_system_are_its_mean_and_standard_deviation(units, data, item) -> None:
+    coarse = replace(units, units={name: Units(codes=units[name].codes % 2) for name in units})
+    seeds = {"best": ["best-0", "best-1"], "other": ["fine"]}
+    metrics = evaluate_units({"best-0": units, "best-1": coarse, "fine": units}, data, item=item, seeds=seeds).metrics
+    alone = evaluate_units({"best-0": units, "best-1": coarse}, data, item=item).metrics["systems"]
+    assert list(metrics["systems"]) == ["best", "other"]
+    assert metrics["seeds"] == {"best": alone}
+    assert metrics["systems"]["other"] == alone["best-0"]
+    for keys in (("bitrate",), ("abx_one_hot", "across")):
+        one, two = (reduce(getitem, keys, alone[name]) for name in alone)
+        assert reduce(getitem, keys, metrics["systems"]["best"]) == pytest.approx((one + two) / 2)
+        assert reduce(getitem, keys, metrics["sd"]["best"]) == pytest.approx(abs(one - two) / 2**0.5)
+    # The second seed has no vectors.
+    assert "abx_code_vectors" not in metrics["systems"]["best"]
+    assert json.loads(json.dumps(metrics, allow_nan=False)) == metrics
+
+
+def test_differences_to_a_system_and_to_a_baseline(units, data, item) -> None:
+    random = np.random.default_rng(2)
+    poor = replace(units, units={name: Units(codes=random.integers(0, SIZE, STEPS)) for name in units})
+    metrics = evaluate_units({"fine": units, "again": units, "poor": poor}, data, item=item, against="fine").metrics
+    found = metrics["differences"]["systems"]
+    assert list(found) == ["again", "poor"]
+    assert found["again"]["abx_continuous"]["across"] == {"difference": 0, "low": 0, "high": 0}
+    one_hot = found["poor"]["abx_one_hot"]["across"]
+    fine, bad = (metrics["systems"][name]["abx_one_hot"]["across"] for name in ("fine", "poor"))
+    assert one_hot["difference"] == pytest.approx(bad - fine)
+    assert 0 < one_hot["low"] < one_hot["difference"] < one_hot["high"]
+    assert "abx_continuous" not in found["poor"]
+    to_mfcc = evaluate_units({"poor": poor}, data, item=item, against="mfcc").metrics
+    across = to_mfcc["differences"]["systems"]["poor"]["abx_one_hot"]["across"]
+    assert across["difference"] == pytest.approx(bad - to_mfcc["baselines"]["mfcc"]["abx"]["across"])
+    lines = unit_table(to_mfcc).splitlines()
+    assert f"{across['difference']:+.3g} [{across['low']:+.3g}, {across['high']:+.3g}]" in lines[4]
+    assert lines[-1] == "below a value: its difference to mfcc and the 95 % interval of 2000 draws of the 4 speakers"
+
+
+def test_an_item_file_with_other_names_of_speakers_has_no_intervals(units, data, item) -> None:
+    item.write_text(item.read_text().replace(" f1\n", " F1\n"))
+    with pytest.raises(DataError, match=r"F1 is no speaker of the data directory \(1 are not\)"):
+        evaluate_units({"x": units}, data, item=item, against="mfcc")
+
+
+def test_a_table_of_sets_has_their_columns(units, data, item) -> None:
+    sets = {
+        "with": evaluate_units({"x": units}, data, item=item).metrics,
+        "less": evaluate_units({"x": units}, data).metrics,
+    }
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in table_of_sets(sets).splitlines()]
+    values = [sets["with"]["systems"]["x"], sets["with"]["baselines"]["mfcc"]]
+    first = next(number for number, row in enumerate(rows) if row[:1] == ["ABX across, one-hot codes (%)"])
+    assert rows[first][1:] == ["x", f"{values[0]['abx_one_hot']['across']:.4g}", "", "lower"]
+    assert rows[first + 1] == ["", "MFCC", f"{values[1]['abx']['across']:.4g}", "", ""]
+    rate = f"{values[0]['bitrate']:.4g}"
+    assert ["bitrate (bit/s)", "x", rate, rate, "lower, at equal ABX"] in rows
 
 
 def test_units_that_encode_the_speaker_have_full_speaker_leakage(units, data) -> None:
