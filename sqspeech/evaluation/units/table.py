@@ -53,11 +53,12 @@ def notes(metrics: Mapping[str, Any]) -> list[str]:
     found = metrics.get("differences")
     if not found:
         return list(metrics["notes"])
-    return [
-        *metrics["notes"],
+    below = (
         f"below a value: its difference to {found['against']} and the 95 % interval of {found['draws']} draws of the "
-        f"{metrics['speakers']} speakers",
-    ]
+        f"{metrics['speakers']} speakers"
+    )
+    none = f"no differences to {found['against']}: they are of ABX, which an item file adds"
+    return [*metrics["notes"], below if any(found["systems"].values()) else none]
 
 
 def unit_table(metrics: Mapping[str, Any]) -> str:

@@ -160,6 +160,11 @@ def test_differences_to_a_system_and_to_a_baseline(units, data, item) -> None:
     assert lines[-1] == "below a value: its difference to mfcc and the 95 % interval of 2000 draws of the 4 speakers"
 
 
+def test_without_abx_a_note_says_that_there_are_no_differences(units, data) -> None:
+    metrics = evaluate_units({"x": units}, data, against="mfcc").metrics
+    assert unit_table(metrics).endswith("no differences to mfcc: they are of ABX, which an item file adds")
+
+
 def test_an_item_file_with_other_names_of_speakers_has_no_intervals(units, data, item) -> None:
     item.write_text(item.read_text().replace(" f1\n", " F1\n"))
     with pytest.raises(DataError, match=r"F1 is no speaker of the data directory \(1 are not\)"):
