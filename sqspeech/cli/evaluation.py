@@ -174,7 +174,7 @@ def word_curve(
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The PNG file to write.")],
 ) -> None:
-    """Lay word error over bits a second, of several models and seeds."""
+    """Draw word error over bits a second, of several models and seeds, and print the table."""
     from sqspeech.evaluation.speech.word_curve import draw_word_curve, read_points, word_table
 
     files, systems = by_system(metrics)

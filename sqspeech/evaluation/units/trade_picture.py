@@ -85,5 +85,7 @@ def _panel(axes: Axes, metrics: Metrics, measure: Measure) -> dict[str, Line2D]:
     for (name, height), style in zip(heights.items(), LINES, strict=False):
         drawn[name] = axes.axhline(height, color=INK, linestyle=style)
     axes.margins(0.12)
+    # From zero: systems of about the same bitrate are drawn so, however far apart their errors are.
+    axes.set_xlim(0, 1.12 * max(axes.dataLim.x1, 1))
     axes.grid(visible=True)
     return drawn
