@@ -150,11 +150,13 @@ def _cells(path: Path, dataset: "Dataset", by: list[str], across: list[str], dis
             f"{path}: nothing to compare {mode} speakers: this takes two phones in the same context from one "
             f"speaker, and one of them {needed}; add utterances"
         ) from None
-    cells = Score(task, distance, progress=False).cells
+    of_x = "speaker_x" if across else "speaker"
+    # In a fixed order: the last digit of their sum depends on it, and polars joins them in any.
+    cells = Score(task, distance, progress=False).cells.sort("#phone", "#phone_b", *CONTEXT, "speaker", of_x)
     return AbxCells(
         pairs=list(zip(cells["#phone"], cells["#phone_b"], strict=True)),
         speakers=cells["speaker"].to_list(),
-        of_x=cells["speaker_x" if across else "speaker"].to_list(),
+        of_x=cells[of_x].to_list(),
         errors=100 * cells["score"].to_numpy().astype(np.float64),
     )
 
