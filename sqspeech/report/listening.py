@@ -82,10 +82,10 @@ def read_listening(manifest: Path, config: LogMelConfig) -> Listening | None:
         utterances.setdefault(entry["utt_id"], []).append(entry)
     if not utterances:
         return None
-    shown = _spread(list(utterances), MOST_SOURCES)
+    shown = spread(list(utterances), MOST_SOURCES)
     # The targets of the rows that are shown: other utterances may have other targets.
     own_targets, all_targets = _targets(utterances[utt_id] for utt_id in shown), _targets(utterances.values())
-    targets = _spread(own_targets, MOST_TARGETS)
+    targets = spread(own_targets, MOST_TARGETS)
     longest = min(LONGEST, MOST_SAMPLES / config.sample_rate / (len(shown) * (len(targets) + 2)))
     reader = CellReader(LogMel(config), manifest.parent, longest)
     return Listening(
@@ -110,17 +110,17 @@ def read_manifest(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
         with path.open(encoding="utf-8-sig", newline="") as file:
             entries = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
     except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not UTF-8 at byte {error.start}; convert again") from None
+        raise DataError(f"{path}: not UTF-8 at byte {error.start}; make it again") from None
     for number, entry in enumerate(entries, start=2):
         # csv files a surplus value under None, and fills a missing one with None.
-        if not set(COLUMNS) <= entry.keys() or None in entry or None in entry.values():
-            raise DataError(f"{path}:{number}: expected the columns {' '.join(COLUMNS)}; convert again")
+        if not set(columns) <= entry.keys() or None in entry or None in entry.values():
+            raise DataError(f"{path}:{number}: expected the columns {' '.join(columns)}; make it again")
         if not (path.parent / entry["output"]).resolve().is_relative_to(path.parent.resolve()):
-            raise DataError(f"{path}:{number}: {entry['output']!r} is not in the folder of the manifest; convert again")
+            raise DataError(f"{path}:{number}: {entry['output']!r} is not in the folder of the manifest; make it again")
     return entries
 
 
-def _spread[T](items: Sequence[T], count: int) -> list[T]:
+def spread[T](items: Sequence[T], count: int) -> list[T]:
     """Return at most `count` items at equal distances, the first and the last among them."""
     picks = np.linspace(0, len(items) - 1, min(count, len(items))).round().astype(int)
     return [items[pick] for pick in picks]
