@@ -15,7 +15,7 @@ from sqspeech.units.store import write
 CODEBOOK_SIZE = 6
 CONFIG = PriorConfig.from_dict(
     {
-        "steps": {"longest_run": 4},
+        "steps": {"runs": True, "longest_run": 4},
         "model": {"layers": 1, "width": 16, "heads": 2, "context": 16, "dropout": 0.1},
         "training": {
             "steps": 8, "batch_size": 4, "warm_up": 2, "learning_rate_milestones": [6], "log_every": 4,

@@ -15,7 +15,7 @@ AT_ONCE = {"cpu": 2**11, "cuda": 2**15}
 
 @torch.inference_mode()
 def sequence_nats(
-    model: UnitLM, sequences: Sequence[Int[Tensor, "L C"]], conditions: Sequence[int] | None = None
+    model: UnitLM, sequences: Sequence[Int[Tensor, "_ C"]], conditions: Sequence[int] | None = None
 ) -> list[Float64[Tensor, " C"]]:
     """Return −log p of each sequence in nats, the sum over its steps for each column, on the CPU.
 
@@ -24,7 +24,7 @@ def sequence_nats(
     model
         In evaluation mode.
     sequences
-        Of one step or more each, on any device.
+        Steps (L, C) each, one or more, on any device.
     conditions
         The class of each, where the model has classes.
     """
