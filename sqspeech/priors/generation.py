@@ -121,7 +121,8 @@ def _samples(
         name, prompt = "sample" if utterance is None else utterance.utt_id, None
         with failures.skipping(name):
             if utterance is not None:
-                prompt = codec.encode(utterance.read(codec.sample_rate))
+                # Of the same units: the codec may have been given more speakers since.
+                prompt = codec.encode(utterance.read(codec.sample_rate)).with_origin(prior.info)
             drawn = prior.sample(
                 request.seconds, count=request.count, seed=request.seed, prompt=prompt, sampling=request.sampling
             )

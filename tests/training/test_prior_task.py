@@ -133,6 +133,8 @@ def test_other_formats_and_several_stages_are_trained_on(options, tmp_path):
     prior = Prior.load(train_prior(tmp_path / "exp", units, with_training(steps=2)))
     assert prior.coder.sizes == (6,) * options.get("stages", 1) + (4,)
     assert prior.info == read(units / "train").info
+    (drawn,) = prior.sample(0.2, seed=1)
+    assert drawn.codes.shape == ((10,) if "stages" not in options else (10, 2))
 
 
 @pytest.mark.parametrize(
