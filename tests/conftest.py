@@ -11,7 +11,7 @@ from jaxtyping import install_import_hook
 
 TENSOR_MODULES = (
     "features chunked_log_mel pitch quantizers models vocoders data.crops checkpoint units.extractor "
-    "units.stream conversion evaluation.conversion.parallel_text evaluation.speech.stages"
+    "units.stream conversion evaluation.conversion.parallel_text evaluation.speech.stages priors"
 )
 install_import_hook([f"sqspeech.{name}" for name in TENSOR_MODULES.split()], "beartype.beartype")
 torch.set_num_threads(1)

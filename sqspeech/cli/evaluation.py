@@ -124,6 +124,10 @@ def evaluate_units(
             help="A system, mfcc or log_mel: adds the differences of ABX to it, with 95 % intervals over speakers.",
         ),
     ] = None,
+    priors: Annotated[
+        list[Path],
+        typer.Option("--prior", metavar="PRIOR", help="Of a system's units, repeatable: adds their bitrate."),
+    ] = [],  # noqa: B006
     pictures: Annotated[
         Path | None,
         typer.Option(metavar="FOLDER", help="Draws trade.png, and with CTM phones-UNITS.png (in FOLDER/SET)."),
@@ -135,6 +139,7 @@ def evaluate_units(
     from sqspeech.evaluation.units.evaluate import evaluate_units as measure
     from sqspeech.evaluation.units.table import table_of_sets, unit_table
     from sqspeech.evaluation.units.trade_picture import draw_trade
+    from sqspeech.priors.trained import Prior
     from sqspeech.units import read
 
     folders, seeds = by_system(units)
@@ -142,12 +147,14 @@ def evaluate_units(
     item_of, alignment_of = (
         by_set(option, paths, list(data_of)) for option, paths in (("--item", item), ("--alignment", alignment))
     )
+    of_units = [Prior.load(path) for path in priors]
     evaluations = {
         name: measure(
             {system: read(folder / name) for system, folder in folders.items()},
             DataDir.read(path),
             item=item_of.get(name),
             alignment=alignment_of.get(name),
+            priors=of_units,
             seeds=seeds,
             against=against,
         )

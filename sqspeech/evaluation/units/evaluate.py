@@ -12,9 +12,10 @@ from sqspeech.evaluation.metrics.item import ItemFile
 from sqspeech.evaluation.metrics.unit_metric import UNIT_METRICS, UnitMetric, UnitTestData
 from sqspeech.evaluation.units.baselines import BASELINES, baselines
 from sqspeech.evaluation.units.bootstrap import DRAWS, differences
-from sqspeech.evaluation.units.checks import check_alignment, check_item, check_speakers, matching_data
+from sqspeech.evaluation.units.checks import check_alignment, check_item, check_priors, check_speakers, matching_data
 from sqspeech.evaluation.units.seeds import deviation, mean
 from sqspeech.features import LogMelConfig
+from sqspeech.priors.trained import Prior
 from sqspeech.units import UnitSet
 
 
@@ -47,6 +48,7 @@ def evaluate_units(
     *,
     item: Path | None = None,
     alignment: Path | None = None,
+    priors: Sequence[Prior] = (),
     seeds: Mapping[str, Sequence[str]] | None = None,
     against: str | None = None,
 ) -> UnitEvaluation:
@@ -62,6 +64,8 @@ def evaluate_units(
         A ZeroSpeech item file over these utterances: adds ABX.
     alignment
         A CTM file, which may name other utterances too: adds purities and mutual information.
+    priors
+        Of the units of some systems: adds their bitrate under it.
     seeds
         The names in `systems` that are seeds of one system, by the name of this system, for all of `systems`; where not
         given, each is a system.
@@ -74,12 +78,12 @@ def evaluate_units(
         There is no system or baseline of the name `against`.
     DataError
         The inputs cannot be used or do not belong together; see `ItemFile`, `read_ctm`, `matching_data`, `check_item`,
-        `check_alignment`, `check_speakers` and the metrics.
+        `check_alignment`, `check_priors`, `check_speakers` and the metrics.
     """
     seeds = seeds or {name: [name] for name in systems}
     if against is not None and against not in (known := [*seeds, *BASELINES]):
         raise ConfigError(f"against {against}: no such system or baseline; there are {', '.join(known)}")
-    test = _test_data(systems, data, item, alignment)
+    test = _test_data(systems, data, item, alignment, priors)
     if test.item and against is not None:
         check_speakers(test.item, test.data)
     kinds = [UNIT_METRICS[name] for name in UNIT_METRICS.names()]
@@ -123,7 +127,11 @@ def _notes(unused: int, measured: Sequence[UnitMetric]) -> list[str]:
 
 
 def _test_data(
-    systems: Mapping[str, UnitSet], data: DataDir, item: Path | None, alignment: Path | None
+    systems: Mapping[str, UnitSet],
+    data: DataDir,
+    item: Path | None,
+    alignment: Path | None,
+    priors: Sequence[Prior],
 ) -> UnitTestData:
     phones = ItemFile.read(item) if item else None
     alignments = read_ctm(alignment) if alignment else None
@@ -132,6 +140,7 @@ def _test_data(
         check_item(phones, seconds, slack=1 / min(units.info.frame_rate for units in systems.values()))
     if alignment and alignments:
         check_alignment(alignment, alignments, seconds)
+    check_priors(priors, systems)
     return UnitTestData(
         systems=systems,
         data=used,
@@ -139,6 +148,7 @@ def _test_data(
         baselines=baselines(used, LogMelConfig(**next(iter(systems.values())).info.features)),
         item=phones,
         alignments=alignments,
+        priors={prior.info.checkpoint: prior for prior in priors} or None,
     )
 
 
