@@ -2,8 +2,9 @@
 
 import math
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float
@@ -41,24 +42,31 @@ class SpeakerPitch:
         return float(np.exp(self.log_mean))
 
 
-@dataclass(frozen=True, kw_only=True)
 class Excitation:
     """The source of T frames of speech.
 
-    Attributes
+    Parameters
     ----------
     f0
         Shape (T,), in Hz, 0 where unvoiced.
     aperiodicity
-        Shape (T, F), in [0, 1]: the share of noise in the amplitude at F frequencies from 0 to half the rate.
+        Shape (T, F), in [0, 1]: the share of noise in the amplitude at F frequencies from 0 to half the rate. Or a
+        function that returns it, called when it is read: most of an analysis is saved where a vocoder needs F0 alone.
     """
 
-    f0: NDArray[np.float64]
-    aperiodicity: NDArray[np.float64]
+    def __init__(
+        self, *, f0: NDArray[np.float64], aperiodicity: NDArray[np.float64] | Callable[[], NDArray[np.float64]]
+    ) -> None:
+        self.f0, self._aperiodicity = f0, aperiodicity
+
+    @cached_property
+    def aperiodicity(self) -> NDArray[np.float64]:
+        """The aperiodicity, shape (T, F)."""
+        return self._aperiodicity() if callable(self._aperiodicity) else self._aperiodicity
 
     def part(self, frames: slice) -> "Excitation":
         """Return that of some of the frames."""
-        return Excitation(f0=self.f0[frames], aperiodicity=self.aperiodicity[frames])
+        return Excitation(f0=self.f0[frames], aperiodicity=lambda: self.aperiodicity[frames])
 
 
 def quick_f0(samples: Float[np.ndarray, " N"], sample_rate: int, hop_length: int) -> NDArray[np.float64]:
