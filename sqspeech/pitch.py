@@ -10,6 +10,8 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
 
+from sqspeech.f0_search import search_f0
+
 with warnings.catch_warnings():
     warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
     import pyworld as pyworld  # for `sqspeech.vocoders.world`, too
@@ -132,12 +134,20 @@ def f0_range(f0: NDArray[np.float64]) -> tuple[float, float]:
 def track_f0(
     samples: Float[np.ndarray, " N"], sample_rate: int, hop_length: int, limits: tuple[float, float] | None = None
 ) -> NDArray[np.float64]:
-    """Return F0 in Hz at T = 1 + N // hop_length frames, 0 where unvoiced.
+    """Return F0 in Hz at T = 1 + N // hop_length frames, 0 where unvoiced: `search_f0` refined by StoneMask (WORLD).
 
-    Harvest (WORLD) within the speaker's range, by default that of `f0_range` over a first quick search: narrower
-    is faster, and excludes octave errors.
+    It is sought within the speaker's range, by default that of `f0_range` over a first quick search, which excludes
+    octave errors. Frames that hardly repeat are voiced, too: `aperiodicity` tells which of them are noise.
     """
-    low, high = limits or f0_range(quick_f0(samples, sample_rate, hop_length))
+    limits = limits or f0_range(quick_f0(samples, sample_rate, hop_length))
+    signal = samples.astype(np.float64)
+    coarse = search_f0(signal, sample_rate, hop_length, *limits)
+    return pyworld.stonemask(signal, coarse, np.arange(len(coarse)) * (hop_length / sample_rate), sample_rate)
+
+
+def harvest_f0(samples: Float[np.ndarray, " N"], sample_rate: int, hop_length: int) -> NDArray[np.float64]:
+    """Return F0 as `track_f0` does, by Harvest (WORLD): much slower, and independent of what speech was made with."""
+    low, high = f0_range(quick_f0(samples, sample_rate, hop_length))
     period = 1000 * hop_length / sample_rate
     f0, _ = pyworld.harvest(samples.astype(np.float64), sample_rate, f0_floor=low, f0_ceil=high, frame_period=period)
     return _frames(f0, 1 + len(samples) // hop_length)
