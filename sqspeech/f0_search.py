@@ -4,11 +4,12 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
 
-# Of the longest period, in a frame; Hz above which nothing is seen; peaks of a frame.
-PERIODS, HIGHEST_SEEN, CANDIDATES = 3.0, 4000.0, 6
-# Boersma's costs, of a step of 10 ms: an octave lower; an octave between two frames; a beginning or an end of voicing.
+# Of the longest period, in a frame; Hz above which nothing is looked at; peaks of a frame.
+PERIODS, HIGHEST_USED, CANDIDATES = 3.0, 4000.0, 6
+# The costs, in steps of 10 ms: an octave lower; an octave between two frames; a beginning or an end of voicing.
 OCTAVE, JUMP, VOICING = 0.01, 0.5, 0.14
-# What voiced frames must repeat, and the level below the loudest frame where they need to repeat ever more.
+# The autocorrelation that makes a frame voiced, and the level, of the loudest frame's, below which none is. Boersma has
+# 0.45 and 0.03, and 0.35 for JUMP: weak and hoarse voices would be lost.
 VOICED, QUIET = 0.35, 0.001
 STEP = 0.01
 FRAMES_AT_ONCE = 512
@@ -16,9 +17,7 @@ FRAMES_AT_ONCE = 512
 type Values = NDArray[np.float64]
 
 
-def search_f0(
-    samples: Float[np.ndarray, " N"], sample_rate: int, hop_length: int, floor: float, ceil: float
-) -> Values:
+def search_f0(samples: Float[np.ndarray, " N"], sample_rate: int, hop_length: int, floor: float, ceil: float) -> Values:
     """Return F0 in Hz at T = 1 + N // hop_length frames, 0 where unvoiced (Boersma, IFA Proceedings 17, 1993).
 
     Each frame's autocorrelation is divided by that of the window. Its peaks between `floor` and `ceil`, and unvoiced,
@@ -31,8 +30,8 @@ def search_f0(
     peaks = _Peaks(width, sample_rate, floor, ceil)
     parts = [peaks(frames[first : first + FRAMES_AT_ONCE]) for first in range(0, count, FRAMES_AT_ONCE)]
     f0, strength, level = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-    quiet = 2 - level / max(level.max(), 1e-30) * (1 + VOICED) / QUIET
-    strength = np.column_stack([VOICED + np.maximum(0, quiet), strength])
+    silence = np.maximum(0, 2 - level / max(level.max(), 1e-30) * (1 + VOICED) / QUIET)
+    strength = np.column_stack([VOICED + silence, strength])
     f0 = np.column_stack([np.zeros(count), f0])
     path = _best_path(strength, _costs(f0) * (STEP * sample_rate / hop_length))
     return f0[np.arange(count), path]
@@ -46,18 +45,18 @@ class _Peaks:
         self.shortest, self.longest = int(sample_rate / ceil), int(sample_rate / floor) + 1
         self.n_fft = 1 << (width + self.longest).bit_length()
         self.window = np.hanning(width + 2)[1:-1].astype(np.float32)
-        self.seen = np.fft.rfftfreq(self.n_fft, 1 / sample_rate) <= HIGHEST_SEEN
-        self.of_window = self._autocorrelation(np.ones((1, width), np.float32), slice(None))
+        self.used = np.fft.rfftfreq(self.n_fft, 1 / sample_rate) <= HIGHEST_USED
+        self.of_window = self._autocorrelation(np.ones((1, width), np.float32))
 
     def __call__(self, frames: NDArray[np.float32]) -> tuple[Values, Values, Values]:
         """Return the candidates of frames (T, W); where there are fewer, a strength is -inf."""
         frames = frames - frames.mean(1, keepdims=True)
-        r = self._autocorrelation(frames, self.seen) / self.of_window
+        r = self._autocorrelation(frames) / self.of_window
         inner, before, after = r[:, 1:-1], r[:, :-2], r[:, 2:]
         lags = np.arange(self.shortest, self.longest + 1)
         strength = inner - OCTAVE * np.log2(self.floor * lags / self.rate)
         strength[(inner <= before) | (inner < after)] = -np.inf
-        best = np.argpartition(-strength, CANDIDATES, axis=1)[:, :CANDIDATES]
+        best = np.argpartition(-strength, min(CANDIDATES, len(lags)) - 1, axis=1)[:, :CANDIDATES]
         rows = np.arange(len(frames))[:, None]
         left, middle, right = (part[rows, best] for part in (before, inner, after))
         # The vertex of the parabola through three points.
@@ -65,11 +64,9 @@ class _Peaks:
         at = np.clip(0.5 * slope / bend, -0.5, 0.5)
         return self.rate / (lags[best] + at), strength[rows, best] + slope * at / 4, np.abs(frames).max(1)
 
-    def _autocorrelation(self, frames: NDArray[np.float32], seen: "slice | NDArray[np.bool_]") -> Values:
-        """Return the autocorrelations (T, longest - shortest + 3) from lag shortest - 1 on, relative to that of lag 0."""
-        spectra = np.fft.rfft(frames * self.window, self.n_fft)
-        power = np.zeros(spectra.shape, np.float32)
-        power[:, seen] = np.abs(spectra[:, seen]) ** 2
+    def _autocorrelation(self, frames: NDArray[np.float32]) -> Values:
+        """Return autocorrelations (T, L) relative to that of lag 0: of the lags, of one less and of one more."""
+        power = np.abs(np.fft.rfft(frames * self.window, self.n_fft)) ** 2 * self.used
         found = np.fft.irfft(power, self.n_fft)
         return (found[:, self.shortest - 1 : self.longest + 2] / np.maximum(found[:, :1], 1e-20)).astype(np.float64)
 

@@ -14,8 +14,8 @@ from sqspeech.vocoders.world import World
 class WorldRefined:
     """Normalised log-mel and an excitation to samples that have this log-mel.
 
-    The best copy of a recording. Of a log-mel that a model decoded, WORLD alone makes the better speech: what is blurred
-    in it is smoothed by WORLD, and kept by Griffin-Lim.
+    The best copy of a recording. What a model decoded is blurred: WORLD, with an envelope of its own, makes better
+    speech of it than what has this log-mel.
 
     Parameters
     ----------
