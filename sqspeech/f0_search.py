@@ -10,7 +10,7 @@ PERIODS, HIGHEST_USED, CANDIDATES = 3.0, 4000.0, 6
 OCTAVE, JUMP, VOICING = 0.01, 0.5, 0.14
 # The autocorrelation that makes a frame voiced, and the level, of the loudest frame's, below which none is. Boersma has
 # 0.45 and 0.03, and 0.35 for JUMP: weak and hoarse voices would be lost.
-VOICED, QUIET = 0.35, 0.001
+VOICED, QUIET = 0.25, 0.001
 STEP = 0.01
 FRAMES_AT_ONCE = 512
 

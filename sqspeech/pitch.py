@@ -142,7 +142,9 @@ def track_f0(
     limits = limits or f0_range(quick_f0(samples, sample_rate, hop_length))
     signal = samples.astype(np.float64)
     coarse = search_f0(signal, sample_rate, hop_length, *limits)
-    return pyworld.stonemask(signal, coarse, np.arange(len(coarse)) * (hop_length / sample_rate), sample_rate)
+    times = np.arange(len(coarse)) * (hop_length / sample_rate)
+    refined: NDArray[np.float64] = pyworld.stonemask(signal, coarse, times, sample_rate)
+    return refined
 
 
 def harvest_f0(samples: Float[np.ndarray, " N"], sample_rate: int, hop_length: int) -> NDArray[np.float64]:
