@@ -2,8 +2,9 @@
 
 `python benchmarks/conversion.py RECORDINGS... --json FILE` converts speech with a model of the published size, whose
 weights are random: time does not depend on them. A real-time factor is the CPU seconds of one thread for a second of
-speech. With `--device cuda` a GPU is measured instead, by the clock: how many times faster than real time the network
-and conversion are, and how long a speaker takes to be added.
+speech, of a whole conversion or of one part of it; `world_over_harvest` is the time of a conversion with WORLD over the
+time that it would take with F0 by Harvest. With `--device cuda` a GPU is measured instead, by the clock: how many times
+faster than real time the network and conversion are, and how long a speaker takes to be added.
 """
 
 import json
@@ -29,10 +30,10 @@ from sqspeech.config import ExperimentConfig
 from sqspeech.conversion import Converter, convert_all, plan
 from sqspeech.conversion.enrolment import fit_embedding
 from sqspeech.data.inputs import read_inputs
-from sqspeech.pitch import SpeakerPitch
+from sqspeech.pitch import Excitation, SpeakerPitch, aperiodicity, harvest_f0, track_f0
 
 SPEAKERS = [f"p{number:03}" for number in range(109)]
-VOCODERS = ("world", "griffin_lim")
+VOCODERS = ("world", "world_refined", "griffin_lim")
 
 
 def write_checkpoint(path: Path) -> None:
@@ -63,16 +64,20 @@ def cpu_seconds(work: Callable[[], Any]) -> float:
     return min(times)
 
 
+@torch.inference_mode()
 def measure_speed(checkpoint: Path, samples: list[Samples]) -> dict[str, float]:
     """Return the real-time factors, in this process."""
     torch.set_num_threads(1)
     seconds = sum(map(len, samples)) / RATE
     converters = {name: Converter.load(checkpoint, vocoder=name) for name in VOCODERS}
     network = converters["world"]
-    found = {"rtf_network": cpu_seconds(lambda: through_the_network(network, samples)) / seconds}
+    found = {f"rtf_{name}": cpu_seconds(work) / seconds for name, work in parts(network, samples).items()}
+    found["rtf_decoder"] = found["rtf_network"] - found["rtf_encoder"]
     for name, converter in converters.items():
         elapsed = cpu_seconds(lambda c=converter: [c.convert(each, RATE, to=SPEAKERS[3]) for each in samples])
         found[f"rtf_{name}"] = elapsed / seconds
+    with_harvest = found["rtf_world"] - found["rtf_f0"] + found["rtf_f0_by_harvest"]
+    found["world_over_harvest"] = found["rtf_world"] / with_harvest
     voices = [find_speaker(network.trained, name) for name in SPEAKERS[:9]]
 
     def to_nine_voices() -> None:
@@ -82,6 +87,23 @@ def measure_speed(checkpoint: Path, samples: list[Samples]) -> dict[str, float]:
 
     found["rtf_world_nine_voices"] = cpu_seconds(to_nine_voices) / seconds
     return found
+
+
+def parts(converter: Converter, samples: Sequence[Samples]) -> dict[str, Callable[[], object]]:
+    """Return the work of each part of a conversion with WORLD, of all of the network, and of Harvest in place of F0."""
+    codec, hop = converter.codec, converter.trained.config.features.hop_length
+    tracks = [track_f0(each, RATE, hop) for each in samples]
+    noises = [aperiodicity(each, f0, RATE, hop) for each, f0 in zip(samples, tracks, strict=True)]
+    sources = [Excitation(f0=f0, aperiodicity=noise) for f0, noise in zip(tracks, noises, strict=True)]
+    mels = [converter.trained.log_mel(torch.from_numpy(each)) for each in samples]
+    return {
+        "f0": lambda: [track_f0(each, RATE, hop) for each in samples],
+        "f0_by_harvest": lambda: [harvest_f0(each, RATE, hop) for each in samples],
+        "aperiodicity": lambda: [aperiodicity(*each, RATE, hop) for each in zip(samples, tracks, strict=True)],
+        "encoder": lambda: [codec.synthesizer.latents(codec.encoder.measured(each)) for each in samples],
+        "network": lambda: through_the_network(converter, samples),
+        "vocoder": lambda: [converter.vocoder(*each) for each in zip(mels, sources, strict=True)],
+    }
 
 
 def through_the_network(converter: Converter, samples: Sequence[Samples]) -> None:

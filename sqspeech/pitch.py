@@ -2,12 +2,15 @@
 
 import math
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
+
+from sqspeech.f0_search import search_f0
 
 with warnings.catch_warnings():
     warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
@@ -41,24 +44,31 @@ class SpeakerPitch:
         return float(np.exp(self.log_mean))
 
 
-@dataclass(frozen=True, kw_only=True)
 class Excitation:
     """The source of T frames of speech.
 
-    Attributes
+    Parameters
     ----------
     f0
         Shape (T,), in Hz, 0 where unvoiced.
     aperiodicity
-        Shape (T, F), in [0, 1]: the share of noise in the amplitude at F frequencies from 0 to half the rate.
+        Shape (T, F), in [0, 1]: the share of noise in the amplitude at F frequencies from 0 to half the rate. Or a
+        function that returns it, called when it is read: most of an analysis is saved where a vocoder needs F0 alone.
     """
 
-    f0: NDArray[np.float64]
-    aperiodicity: NDArray[np.float64]
+    def __init__(
+        self, *, f0: NDArray[np.float64], aperiodicity: NDArray[np.float64] | Callable[[], NDArray[np.float64]]
+    ) -> None:
+        self.f0, self._aperiodicity = f0, aperiodicity
+
+    @cached_property
+    def aperiodicity(self) -> NDArray[np.float64]:
+        """The aperiodicity, shape (T, F)."""
+        return self._aperiodicity() if callable(self._aperiodicity) else self._aperiodicity
 
     def part(self, frames: slice) -> "Excitation":
         """Return that of some of the frames."""
-        return Excitation(f0=self.f0[frames], aperiodicity=self.aperiodicity[frames])
+        return Excitation(f0=self.f0[frames], aperiodicity=lambda: self.aperiodicity[frames])
 
 
 def quick_f0(samples: Float[np.ndarray, " N"], sample_rate: int, hop_length: int) -> NDArray[np.float64]:
@@ -124,12 +134,22 @@ def f0_range(f0: NDArray[np.float64]) -> tuple[float, float]:
 def track_f0(
     samples: Float[np.ndarray, " N"], sample_rate: int, hop_length: int, limits: tuple[float, float] | None = None
 ) -> NDArray[np.float64]:
-    """Return F0 in Hz at T = 1 + N // hop_length frames, 0 where unvoiced.
+    """Return F0 in Hz at T = 1 + N // hop_length frames, 0 where unvoiced: `search_f0` refined by StoneMask (WORLD).
 
-    Harvest (WORLD) within the speaker's range, by default that of `f0_range` over a first quick search: narrower
-    is faster, and excludes octave errors.
+    It is sought within the speaker's range, by default that of `f0_range` over a first quick search, which excludes
+    octave errors. Frames that hardly repeat are voiced, too: `aperiodicity` tells which of them are noise.
     """
-    low, high = limits or f0_range(quick_f0(samples, sample_rate, hop_length))
+    limits = limits or f0_range(quick_f0(samples, sample_rate, hop_length))
+    signal = samples.astype(np.float64)
+    coarse = search_f0(signal, sample_rate, hop_length, *limits)
+    times = np.arange(len(coarse)) * (hop_length / sample_rate)
+    refined: NDArray[np.float64] = pyworld.stonemask(signal, coarse, times, sample_rate)
+    return refined
+
+
+def harvest_f0(samples: Float[np.ndarray, " N"], sample_rate: int, hop_length: int) -> NDArray[np.float64]:
+    """Return F0 as `track_f0` does, by Harvest (WORLD): much slower, and independent of what speech was made with."""
+    low, high = f0_range(quick_f0(samples, sample_rate, hop_length))
     period = 1000 * hop_length / sample_rate
     f0, _ = pyworld.harvest(samples.astype(np.float64), sample_rate, f0_floor=low, f0_ceil=high, frame_period=period)
     return _frames(f0, 1 + len(samples) // hop_length)

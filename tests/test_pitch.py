@@ -7,6 +7,7 @@ from sqspeech.pitch import (
     SpeakerPitch,
     aperiodicity,
     f0_range,
+    harvest_f0,
     move_f0,
     quick_f0,
     shift_f0,
@@ -65,6 +66,28 @@ def test_frames_are_those_of_the_log_mel(length):
         assert len(track(samples, RATE, HOP)) == 1 + length // HOP
     f0 = track_f0(samples, RATE, HOP)
     assert aperiodicity(samples, f0, RATE, HOP).shape == (len(f0), 513)
+
+
+def test_aperiodicity_is_computed_once_and_when_it_is_read():
+    computed = []
+
+    def compute() -> np.ndarray:
+        computed.append(None)
+        return np.linspace(0, 1, 50).reshape(10, 5)
+
+    excitation = Excitation(f0=np.zeros(10), aperiodicity=compute)
+    part = excitation.part(slice(2, 4))
+    assert len(part.f0) == 2
+    assert not computed
+    np.testing.assert_array_equal(part.aperiodicity, compute()[2:4])
+    np.testing.assert_array_equal(excitation.aperiodicity, excitation.aperiodicity)
+    assert len(computed) == 2
+
+
+def test_harvest_and_the_search_find_the_same_pitch():
+    samples = voice(140.0, 1, 1.5)
+    one, other = harvest_f0(samples, RATE, HOP)[10:-10], track_f0(samples, RATE, HOP)[10:-10]
+    assert np.median(np.abs(1200 * np.log2(one / other))) < 10
 
 
 def test_noise_and_silence_have_no_pitch():

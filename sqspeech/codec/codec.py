@@ -257,8 +257,11 @@ class Codec:
         return out, self.sample_rate
 
     def copy(self, samples: Samples, vocoder: Vocoder | str | None = None) -> Samples:
-        """Return what the vocoder alone makes of samples at the model's rate: their own log-mel and pitch."""
-        return self.synthesizer.copy(samples, self._for_speech(vocoder))
+        """Return what the vocoder alone makes of samples at the model's rate: their own log-mel and pitch.
+
+        WORLD refined when None, unless there is one: the best copy, though not the best of what a model decodes.
+        """
+        return self.synthesizer.copy(samples, self.find_vocoder(vocoder or self.vocoder or "world_refined"))
 
     def find_vocoder(self, vocoder: Vocoder | str) -> Vocoder:
         """Return a vocoder of a name, which is built once; raises ConfigError where there is none of this name."""

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import Literal
 
 import numpy as np
@@ -97,6 +98,6 @@ def excitations(
     for piece in pieces:
         part = samples[piece.decoded]
         f0 = track_f0(part, sample_rate, hop_length, limits)
-        noise = aperiodicity(part, f0, sample_rate, hop_length)
+        noise = cache(partial(aperiodicity, part, f0, sample_rate, hop_length))
         targets = [speaker.pitch if speaker else None for speaker in speakers]
         yield [Excitation(f0=rule(f0, source, target), aperiodicity=noise) for target in targets]

@@ -20,7 +20,8 @@ class Vocoder(Protocol):
     name
         As the registry has it.
     needs_excitation
-        Whether it uses the excitation; where it does not, None will do.
+        Whether it uses the excitation; where it does not, None will do. The aperiodicity of an excitation is computed
+        when it is read: a vocoder that reads F0 alone does not pay for it.
     """
 
     name: str

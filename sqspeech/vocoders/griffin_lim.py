@@ -14,7 +14,8 @@ from sqspeech.vocoders.base import VOCODERS
 from sqspeech.vocoders.mel_inverse import TINY, MelFit, amplitudes, check, resampled_filters
 
 MOMENTUM = 0.99
-FIRST_FITS = 10
+# Of magnitudes that begin flat, and of those that a signal has.
+FIRST_FITS, REFINING_FITS = 10, 2
 
 
 @VOCODERS.register("griffin_lim")
@@ -60,26 +61,55 @@ class GriffinLim:
         DataError
             The bands are not the config's, there are fewer than two frames, or a value is not finite.
         """
-        check(log_mel, self.config)
-        mel = amplitudes(log_mel.float(), self.config)
-        emphasised = self._invert(mel)
-        return self._deemphasise(emphasised)
+        fit, frames = self._parts(log_mel)
+        magnitudes = fit(torch.ones(len(log_mel), len(self.filters), device=log_mel.device), FIRST_FITS)
+        return self._invert(fit, frames, _random_phasors(magnitudes), magnitudes, self.iterations // 2)
 
-    def _invert(self, mel: Float[Tensor, "T M"]) -> Float[Tensor, " N"]:
-        fit = MelFit(mel, self.filters)
-        frames = _Frames(self.config, self.n_fft, len(mel), mel.device)
-        magnitudes = torch.ones(len(mel), len(self.filters), device=mel.device)
-        for _ in range(FIRST_FITS):
-            magnitudes = fit(magnitudes)
-        ahead = _random_phasors(magnitudes)
+    @torch.inference_mode()
+    def refine(self, log_mel: Float[Tensor, "T M"], samples: Float[Tensor, " N"]) -> Float[Tensor, " N"]:
+        """Return samples that have this log-mel, found from others that nearly have it.
+
+        The iterations begin with the phases of these, and the magnitudes follow the signal in all of them.
+
+        Parameters
+        ----------
+        log_mel
+            As for `__call__`.
+        samples
+            N = (T - 1) * hop_length.
+
+        Raises
+        ------
+        DataError
+            See `__call__`.
+        """
+        fit, frames = self._parts(log_mel)
+        emphasised = samples - self.config.preemphasis * functional.pad(samples, (1, 0))[:-1]
+        spectra = frames.spectra(frames.extend(emphasised))
+        return self._invert(fit, frames, spectra, fit(spectra.abs(), REFINING_FITS), 0)
+
+    def _parts(self, log_mel: Float[Tensor, "T M"]) -> "tuple[MelFit, _Frames]":
+        check(log_mel, self.config)
+        fit = MelFit(amplitudes(log_mel.float(), self.config), self.filters)
+        return fit, _Frames(self.config, self.n_fft, len(log_mel), log_mel.device)
+
+    def _invert(
+        self,
+        fit: MelFit,
+        frames: "_Frames",
+        ahead: Complex[Tensor, "T F"],
+        magnitudes: Float[Tensor, "T F"],
+        kept: int,
+    ) -> Float[Tensor, " N"]:
+        """Return the samples after the iterations; in the first `kept` of them the magnitudes stay as they are."""
         previous = torch.zeros_like(ahead)
         for iteration in range(self.iterations):
             spectra = frames.spectra(frames.signal(_with_magnitudes(ahead, magnitudes)))
             ahead = spectra + MOMENTUM * (spectra - previous)
             previous = spectra
-            if iteration >= self.iterations // 2:
+            if iteration >= kept:
                 magnitudes = fit(spectra.abs())
-        return frames.trim(frames.signal(_with_magnitudes(ahead, magnitudes)))
+        return self._deemphasise(frames.trim(frames.signal(_with_magnitudes(ahead, magnitudes))))
 
     def _deemphasise(self, samples: Float[Tensor, " N"]) -> Float[Tensor, " N"]:
         feedback = samples.new_tensor([1.0, -self.config.preemphasis])
@@ -113,6 +143,10 @@ class _Frames:
         """Return the signal whose spectra are nearest in the least squares sense (Griffin and Lim, 1984)."""
         frames = torch.fft.irfft(spectra, n=self.n_fft)[:, : len(self.window)]
         return self._overlap_add(frames * self.window) / self.envelope
+
+    def extend(self, samples: Float[Tensor, " N"]) -> Float[Tensor, " L"]:
+        half = len(self.window) // 2
+        return functional.pad(samples, (half, len(self.window) - half))
 
     def trim(self, signal: Float[Tensor, " L"]) -> Float[Tensor, " N"]:
         return signal[len(self.window) // 2 :][: self.inner]

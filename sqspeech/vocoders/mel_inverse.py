@@ -55,7 +55,9 @@ class MelFit:
         self.filters = filters.to(mel.device)
         self.weights = (self.filters / self.filters.sum(1, keepdim=True).clamp(min=TINY)).T
 
-    def __call__(self, magnitudes: Float[Tensor, "T F"]) -> Float[Tensor, "T F"]:
-        """Return the magnitudes a step nearer."""
-        ratio = self.mel / (magnitudes @ self.filters).clamp(min=TINY)
-        return magnitudes * (ratio @ self.weights)
+    def __call__(self, magnitudes: Float[Tensor, "T F"], steps: int = 1) -> Float[Tensor, "T F"]:
+        """Return the magnitudes so many steps nearer."""
+        for _ in range(steps):
+            ratio = self.mel / (magnitudes @ self.filters).clamp(min=TINY)
+            magnitudes = magnitudes * (ratio @ self.weights)
+        return magnitudes

@@ -64,10 +64,7 @@ class World:
         """Return the power spectrum at F points from 0 to half the sample rate."""
         if points not in self._filters:
             self._filters[points] = resampled_filters(self.config, 2 * (points - 1))
-        fit = MelFit(mel, self._filters[points])
-        magnitudes = mel.new_ones(len(mel), points)
-        for _ in range(FITS):
-            magnitudes = fit(magnitudes)
+        magnitudes = MelFit(mel, self._filters[points])(mel.new_ones(len(mel), points), FITS)
         spacing = self.config.sample_rate / 2 / (points - 1)
         half = round(SMOOTHED / spacing / 2)
         padded = functional.pad(magnitudes.square().unsqueeze(1), (half, half), mode="reflect")

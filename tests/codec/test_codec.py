@@ -11,7 +11,7 @@ import torch
 from corpus import voice
 from noise_vocoder import Noise
 
-from sqspeech.codec import Codec, Units
+from sqspeech.codec import Codec, Units, prosody
 from sqspeech.errors import ConfigError, DataError
 from sqspeech.pitch import Excitation, aperiodicity, track_f0
 
@@ -129,6 +129,29 @@ def test_a_pitch_that_is_given_is_that_of_the_speech(codec):
     np.testing.assert_allclose(decoded, kept, atol=1e-6)
     with pytest.raises(DataError, match="a pitch of 80 frames for units of 81"):
         codec.decode(codec.encode(source), "f1", pitch=excitation.part(slice(80)))
+
+
+def test_a_vocoder_that_reads_f0_alone_costs_no_aperiodicity(codec, monkeypatch):
+    class Tone(Noise):
+        needs_excitation = True
+
+        def __call__(self, mel, excitation):
+            return super().__call__(mel) * torch.from_numpy(excitation.f0).mean()
+
+    computed = []
+    monkeypatch.setattr(prosody, "aperiodicity", lambda *given: computed.append(given) or aperiodicity(*given))
+    source = voice(150.0, 0)
+    codec.convert(source, to="f1", vocoder=Tone())
+    assert not computed
+    codec.convert(source, to="f1", vocoder="world")
+    assert len(computed) == 1
+
+
+def test_a_copy_is_refined_and_a_conversion_is_not(codec):
+    source = voice(150.0, 0)
+    np.testing.assert_array_equal(codec.copy(source), codec.copy(source, "world_refined"))
+    converted, plain = (codec.convert(source, to="f1", vocoder=name)[0] for name in (None, "world"))
+    np.testing.assert_array_equal(converted, plain)
 
 
 def test_a_bad_pitch_or_speaker_is_found_before_the_recording_is_read(codec):

@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
 
-from sqspeech.pitch import envelope, track_f0
+from sqspeech.pitch import envelope, harvest_f0
 
 ORDER = 24
 # Of the bilinear warping of the frequency axis: the mel scale at 16 kHz, as in SPTK.
@@ -29,7 +29,7 @@ class Analysis:
 
     def __init__(self, samples: Samples, sample_rate: int) -> None:
         hop = round(HOP_SECONDS * sample_rate)
-        f0 = track_f0(samples, sample_rate, hop)
+        f0 = harvest_f0(samples, sample_rate, hop)
         cepstrum = mel_cepstrum(envelope(samples, f0, sample_rate, hop))
         audible = cepstrum[:, 0] > cepstrum[:, 0].max() - AUDIBLE_DB * np.log(10) / 20
         self.f0, self.cepstrum = f0[audible], cepstrum[audible]
