@@ -15,6 +15,7 @@ from .errors import SqspeechError as SqspeechError
 from .evaluation.evaluate import evaluate as evaluate
 from .features import LogMel as LogMel
 from .features import LogMelConfig as LogMelConfig
+from .priors.trained import Prior as Prior
 from .training import Trainer as Trainer
 from .units import UnitExtractor as UnitExtractor
 from .units import Units as Units

@@ -134,12 +134,17 @@ class TrainedModel:
         Raises
         ------
         CheckpointError
-            See `read_checkpoint`.
+            See `read_checkpoint`; or the checkpoint is of another task.
         ConfigError
             The quantiser has fewer stages.
         """
         path, device = Path(path), torch.device(device)
         content = read_checkpoint(path, device)
+        if "task" in content:
+            raise CheckpointError(
+                f"{path}: a checkpoint of the task {content['task']}, not of a codec; give one whose training had no "
+                "other `task`"
+            )
         config = ExperimentConfig.from_dict(content["config"], str(path))
         model = build_model(config, len(content["speakers"])).to(device)
         model.load_state_dict(content["model"])

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from sqspeech import __version__
-from sqspeech.cli import conversion, data, evaluation, recipes, report, submission, training, units
+from sqspeech.cli import conversion, data, evaluation, priors, recipes, report, submission, training, units
 from sqspeech.errors import SqspeechError
 from sqspeech.extras import missing_extra_named
 from sqspeech.names import let_print_any_name
@@ -27,6 +27,8 @@ COMMANDS = (
     evaluation.evaluate_units,
     conversion.enroll,
     conversion.speakers,
+    priors.generate,
+    priors.score,
     submission.submit,
     submission.submit_check,
     report.report,

@@ -104,6 +104,10 @@ def evaluate_units(
     alignment: Annotated[
         Path | None, typer.Option(metavar="CTM", help="Phones and their times: adds purities and PNMI.")
     ] = None,
+    priors: Annotated[
+        list[Path],
+        typer.Option("--prior", metavar="PRIOR", help="Of a system's units, repeatable: adds their bitrate."),
+    ] = [],  # noqa: B006
     pictures: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Draws trade.png, and with CTM phones-SYSTEM.png.")
     ] = None,
@@ -113,10 +117,12 @@ def evaluate_units(
     from sqspeech.data.data_dir import DataDir
     from sqspeech.evaluation.units.evaluate import evaluate_units as measure
     from sqspeech.evaluation.units.table import unit_table
+    from sqspeech.priors.trained import Prior
     from sqspeech.units import read
 
     systems = {name: read(path) for name, path in system_names(units).items()}
-    evaluation = measure(systems, DataDir.read(data), item=item, alignment=alignment)
+    of_units = [Prior.load(path) for path in priors]
+    evaluation = measure(systems, DataDir.read(data), item=item, alignment=alignment, priors=of_units)
     write_text(output, json.dumps(evaluation.metrics, indent=2) + "\n")
     if pictures:
         evaluation.draw(pictures)

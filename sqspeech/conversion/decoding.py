@@ -111,9 +111,26 @@ def decode_all(
     chosen = codec.vocoder_for_units(vocoder)
     for target in {target for request in requests for target in request.targets}:
         find_speaker(codec.trained, target)
+    rows, failures = decode_rows(codec, units, requests, output, chosen, workers=workers)
+    if rows:
+        about = {"checkpoint": codec.trained.digest, "vocoder": chosen.name}
+        write_manifest(output, about, ("utt_id", "target", "output"), rows)
+    return len(rows), failures
+
+
+def decode_rows(
+    codec: Codec,
+    units: UnitSet,
+    requests: Sequence[DecodingRequest],
+    output: Path,
+    vocoder: Vocoder,
+    *,
+    workers: Workers = Processes(),  # noqa: B008 (frozen)
+) -> tuple[list[dict[str, object]], Failures]:
+    """Decode as `decode_all` what was checked, and return the rows of a manifest instead of writing it."""
     failures, rows = Failures(), list[dict[str, object]]()
     items = [(request, units[request.utt_id]) for request in requests]
-    decoding = Decoding(codec, chosen, output)
+    decoding = Decoding(codec, vocoder, output)
     with closing(map_locally_or_in_order(decoding, items, workers, died=lambda item: DIED)) as results:
         for request, result in zip(requests, track(results, "decoding", len(items)), strict=True):
             if isinstance(result, str):
@@ -121,10 +138,7 @@ def decode_all(
                 continue
             of_targets = zip(request.targets, result, strict=True)
             rows += [{"utt_id": request.utt_id, "target": target, "output": name} for target, name in of_targets]
-    if rows:
-        about = {"checkpoint": codec.trained.digest, "vocoder": chosen.name}
-        write_manifest(output, about, ("utt_id", "target", "output"), rows)
-    return len(rows), failures
+    return rows, failures
 
 
 def _read_list(path: Path, units: UnitSet) -> list[tuple[str, str]]:

@@ -21,8 +21,8 @@ def hash_numbers(*numbers: int) -> int:
     return _signed(_finalise((state + GOLDEN) & MASK))
 
 
-def uniform(key: int | Int[Tensor, ""], places: Int[Tensor, "*shape"]) -> Float64[Tensor, "*shape"]:
-    """Return a uniform draw from [0, 1) for each place, which counts from 1.
+def uniform(key: int | Int[Tensor, "..."], places: Int[Tensor, "*shape"]) -> Float64[Tensor, "*shape"]:
+    """Return a uniform draw from [0, 1) for each place, which counts from 1; keys and places may be broadcast.
 
     The draw is 53 bits of element `place` of splitmix64's sequence from the state `key`. Nothing waits for the device
     where `key` is a tensor there.

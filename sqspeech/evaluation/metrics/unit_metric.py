@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from sqspeech.data.data_dir import DataDir
 from sqspeech.evaluation.metrics.alignment import Alignment
 from sqspeech.evaluation.metrics.item import ItemFile
+from sqspeech.priors.trained import Prior
 from sqspeech.registry import Registry
 from sqspeech.units import UnitSet
 
@@ -60,6 +61,8 @@ class UnitTestData:
         Phones for ABX; None where not given.
     alignments
         By utterance id, of these and perhaps of others; None where not given.
+    priors
+        By the checkpoint of whose units they are; None where not given.
     """
 
     systems: Mapping[str, UnitSet]
@@ -68,6 +71,7 @@ class UnitTestData:
     baselines: Mapping[str, Baseline]
     item: ItemFile | None = None
     alignments: Mapping[str, Alignment] | None = None
+    priors: Mapping[str, Prior] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,7 +138,7 @@ class UnitMetric:
         """Write the pictures of the metric, if it has any."""
 
 
-UNIT_METRICS = Registry[UnitMetric]("metric of units", "sqspeech.evaluation.metrics")
+UNIT_METRICS: Registry[UnitMetric] = Registry("metric of units", "sqspeech.evaluation.metrics")
 
 
 def some_of(utterances: tuple[str, ...]) -> str:

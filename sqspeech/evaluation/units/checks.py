@@ -1,12 +1,13 @@
 """Consistency checks of units, recordings, item file and alignment."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from sqspeech.data.data_dir import DataDir
 from sqspeech.errors import DataError
 from sqspeech.evaluation.metrics.alignment import Alignment
 from sqspeech.evaluation.metrics.item import ItemFile
+from sqspeech.priors.trained import Prior
 from sqspeech.units import UnitSet
 
 # A latent step needs whole frames, and the model its context: the steps may end this many before the recording.
@@ -120,3 +121,14 @@ def check_alignment(path: Path, alignments: Mapping[str, Alignment], utterances:
             f"{path}: none of the {len(utterances)} utterances is aligned; it names {min(alignments)}, "
             f"the units {min(utterances)}: is it the alignment of this data?"
         )
+
+
+def check_priors(priors: Sequence[Prior], systems: Mapping[str, UnitSet]) -> None:
+    """Check that each prior is of the units of some system; raises DataError otherwise."""
+    known = {units.info.checkpoint: name for name, units in systems.items()}
+    for prior in priors:
+        if prior.info.checkpoint not in known:
+            raise DataError(
+                f"the prior {prior.digest} is of units of the checkpoint {prior.info.checkpoint}, and those of "
+                f"{', '.join(known.values())} are of {', '.join(known)}; give the prior of one of them"
+            )

@@ -10,8 +10,9 @@ from sqspeech.evaluation.metrics.alignment import read_ctm
 from sqspeech.evaluation.metrics.item import ItemFile
 from sqspeech.evaluation.metrics.unit_metric import UNIT_METRICS, UnitMetric, UnitTestData
 from sqspeech.evaluation.units.baselines import baselines
-from sqspeech.evaluation.units.checks import check_alignment, check_item, matching_data
+from sqspeech.evaluation.units.checks import check_alignment, check_item, check_priors, matching_data
 from sqspeech.features import LogMelConfig
+from sqspeech.priors.trained import Prior
 from sqspeech.units import UnitSet
 
 
@@ -41,7 +42,12 @@ class UnitEvaluation:
 
 
 def evaluate_units(
-    systems: Mapping[str, UnitSet], data: DataDir, *, item: Path | None = None, alignment: Path | None = None
+    systems: Mapping[str, UnitSet],
+    data: DataDir,
+    *,
+    item: Path | None = None,
+    alignment: Path | None = None,
+    priors: Sequence[Prior] = (),
 ) -> UnitEvaluation:
     """Measure units by all registered metrics, with MFCC and log-mel as baselines.
 
@@ -55,14 +61,16 @@ def evaluate_units(
         A ZeroSpeech item file over these utterances: adds ABX.
     alignment
         A CTM file, which may name other utterances too: adds purities and mutual information.
+    priors
+        Of the units of some systems: adds their bitrate under it.
 
     Raises
     ------
     DataError
         The inputs cannot be used or do not belong together; see `ItemFile`, `read_ctm`, `matching_data`, `check_item`,
-        `check_alignment` and the metrics.
+        `check_alignment`, `check_priors` and the metrics.
     """
-    test = _test_data(systems, data, item, alignment)
+    test = _test_data(systems, data, item, alignment, priors)
     kinds = [UNIT_METRICS[name] for name in UNIT_METRICS.names()]
     measured = [kind(test) for kind in kinds if all(getattr(test, need) is not None for need in kind.needs)]
     unused = len(data) - len(test.data)
@@ -83,7 +91,11 @@ def evaluate_units(
 
 
 def _test_data(
-    systems: Mapping[str, UnitSet], data: DataDir, item: Path | None, alignment: Path | None
+    systems: Mapping[str, UnitSet],
+    data: DataDir,
+    item: Path | None,
+    alignment: Path | None,
+    priors: Sequence[Prior],
 ) -> UnitTestData:
     phones = ItemFile.read(item) if item else None
     alignments = read_ctm(alignment) if alignment else None
@@ -92,6 +104,7 @@ def _test_data(
         check_item(phones, seconds, slack=1 / min(units.info.frame_rate for units in systems.values()))
     if alignment and alignments:
         check_alignment(alignment, alignments, seconds)
+    check_priors(priors, systems)
     return UnitTestData(
         systems=systems,
         data=used,
@@ -99,6 +112,7 @@ def _test_data(
         baselines=baselines(used, LogMelConfig(**next(iter(systems.values())).info.features)),
         item=phones,
         alignments=alignments,
+        priors={prior.info.checkpoint: prior for prior in priors} or None,
     )
 
 

@@ -1,0 +1,1 @@
+"""Learned priors: language models of units."""
