@@ -3,7 +3,7 @@
 # --table names a file in tables/. --dataset is fashion_mnist, mnist or cifar10, --source a folder that has its files.
 # The prior is over the codes of --model, a run of the table; --device is auto, cpu or cuda.
 cd "$(dirname "$0")" || exit
-table=methods dataset=fashion_mnist source='' model=i/seed0 device=auto
+table=methods dataset=fashion_mnist source="" model=i/seed0 device=auto
 . ../stages.sh
 data=data/$dataset exp=exp/$dataset/$table
 

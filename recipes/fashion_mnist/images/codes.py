@@ -1,10 +1,9 @@
 """The codes of prepared images: `python -m images.codes CKPT DATA CODES`.
 
-`CODES/train.npz`, `dev.npz` and `test.npz` have `codes`, of shape (N, L, Q), L in raster order, the `codebook_size`, and
-the `digest` of the checkpoint.
+`CODES/train.npz`, `dev.npz` and `test.npz` have `codes`, of shape (N, L, Q), L in raster order, the `codebook_size`,
+and the `digest` of the checkpoint.
 """
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -16,13 +15,12 @@ from jaxtyping import Int, Int64
 from torch import Tensor
 
 from data_prep.command import run
+from images.arrays import read_arrays, write_arrays
 from images.image_set import load_images
 from images.measure import CHUNK
 from images.model import load_model
-from sqspeech.atomic import atomic_path
 from sqspeech.checkpoint import read_checkpoint
 from sqspeech.cli.options import Device, find_device
-from sqspeech.errors import DataError
 from sqspeech.quantizers.precision import full_precision
 
 SETS = ("train", "dev", "test")
@@ -39,13 +37,7 @@ class Codes:
 
 def load_codes(path: Path) -> Codes:
     """Read a file of codes; raises DataError where it is missing or of another form."""
-    try:
-        with np.load(path) as content:
-            codes, size, digest = (content[name] for name in ("codes", "codebook_size", "digest"))
-    except OSError as error:
-        raise DataError(f"{path}: cannot read ({error.strerror or error}); run images.codes first") from None
-    except (KeyError, ValueError, zipfile.BadZipFile):
-        raise DataError(f"{path}: damaged, or not written by images.codes; run that again") from None
+    codes, size, digest = read_arrays(path, ("codes", "codebook_size", "digest"), "images.codes")
     return Codes(codes=torch.from_numpy(codes).long(), codebook_size=int(size), digest=str(digest))
 
 
@@ -70,8 +62,8 @@ def write_codes(
         with torch.inference_mode(), full_precision(device):
             codes = torch.cat([model.encode(chunk) for chunk in images.split(CHUNK)])
         found[name] = codes.view(*codes.shape[:2], -1).cpu().numpy().astype(np.int32)
-        with atomic_path(folder / f"{name}.npz") as temporary:
-            np.savez(temporary, codes=found[name], codebook_size=model.quantizer.codebook_size or 0, digest=digest)
+        size = model.quantizer.codebook_size
+        write_arrays(folder / f"{name}.npz", codes=found[name], codebook_size=size, digest=digest)
     return found
 
 

@@ -1,16 +1,14 @@
 """Prepared images in memory, and the batches of a training."""
 
-import zipfile
 from pathlib import Path
 
-import numpy as np
 import torch
 from jaxtyping import Int, UInt8
 from torch import Tensor
 from torch.nn import functional
 
+from images.arrays import read_arrays
 from sqspeech.data.random_hash import hash_numbers, uniform
-from sqspeech.errors import DataError
 
 # Images resized at a time.
 CHUNK = 4096
@@ -24,13 +22,7 @@ def load_images(path: Path, resize: int) -> UInt8[Tensor, "N C H W"]:
     DataError
         The file is missing, or not of that form.
     """
-    try:
-        with np.load(path) as content:
-            stored = content["images"]
-    except OSError as error:
-        raise DataError(f"{path}: cannot read ({error.strerror or error}); run images.prepare first") from None
-    except (KeyError, ValueError, zipfile.BadZipFile):
-        raise DataError(f"{path}: damaged, or not written by images.prepare; run that again") from None
+    (stored,) = read_arrays(path, ("images",), "images.prepare")
     images = torch.from_numpy(stored).permute(0, 3, 1, 2).contiguous()
     if images.shape[2:] == (resize, resize):
         return images

@@ -1,7 +1,7 @@
 """Prepare a data set of images.
 
-`python -m images.prepare fashion_mnist DATA_DIR` writes `train.npz`, `dev.npz` and `test.npz`, each with `images`, bytes
-of shape (N, H, W, C). Dev is the last sixth of the training images, 10,000 of Fashion-MNIST's and MNIST's 60,000.
+`python -m images.prepare fashion_mnist DATA_DIR` writes `train.npz`, `dev.npz` and `test.npz`, each with `images`,
+bytes of shape (N, H, W, C). Dev is the last sixth of the training images, 10,000 of Fashion-MNIST's and MNIST's 60,000.
 """
 
 from pathlib import Path
@@ -13,8 +13,8 @@ from jaxtyping import UInt8
 
 from data_prep.command import run
 from data_prep.download import cache_folder
+from images.arrays import write_arrays
 from images.sources import DATASETS, find_files
-from sqspeech.atomic import atomic_path
 from sqspeech.errors import DataError
 
 DEV_SHARE = 6
@@ -37,8 +37,7 @@ def prepare(name: str, data_dir: Path, source: Path | None, cache: Path) -> dict
         raise DataError(f"{source or cache}: {len(training)} training and {len(test)} test images are too few")
     sets = {"train": training[:-held_out], "dev": training[-held_out:], "test": test}
     for part, images in sets.items():
-        with atomic_path(data_dir / f"{part}.npz") as temporary:
-            np.savez(temporary, images=images)
+        write_arrays(data_dir / f"{part}.npz", images=images)
     return sets
 
 

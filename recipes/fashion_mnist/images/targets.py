@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from images.config import ImagesConfig
-from sqspeech.models.sqvae import ar_elbo, mean_squared_error
+from sqspeech.models.sqvae import ar_elbo
 
 # Bytes up to this are the background, which is not exactly 0 beside the edges of things.
 BACKGROUND = 16
@@ -66,7 +66,7 @@ class Gray:
         self, output: Float[Tensor, "B C H W"], images: UInt8[Tensor, "B C H W"]
     ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
         """See `ImageTarget`; the likelihood is that of `sqspeech.models.sqvae.ar_elbo`, up to a constant."""
-        mse = mean_squared_error(self.picture(output), self.original(images))
+        mse = (self.picture(output) - self.original(images)).square().mean()
         return ar_elbo(mse, images[0].numel()), mse
 
     def tally(self, output: Float[Tensor, "B C H W"], images: UInt8[Tensor, "B C H W"]) -> Float64[Tensor, "2"]:
