@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# SQ-VAE on images: the methods side by side, sweeps over the codebook, classes of pixels, a prior over the codes.
-# --table names a file in tables/. --dataset is fashion_mnist, mnist or cifar10, --source a folder that has its files.
-# The prior is over the codes of --model, a run of the table; --device is auto, cpu or cuda.
+# SQ-VAE on images: methods side by side, sweeps over the codebook, classes of pixels, a prior over the codes.
+# --table names a file in tables/; --dataset is fashion_mnist, mnist or cifar10, --source a folder with its files.
+# The prior is over the codes of --model, a run of the table. --device is auto, cpu or cuda.
 cd "$(dirname "$0")" || exit
-table=methods dataset=fashion_mnist source="" model=i/seed0 device=auto
+table=methods dataset=fashion_mnist source='' model=i/seed0 device=auto
 . ../stages.sh
 data=data/$dataset exp=exp/$dataset/$table
 
