@@ -60,7 +60,7 @@ def write_codes(
     for name in SETS:
         images = load_images(data / f"{name}.npz", model.config.images.resize).to(device)
         with torch.inference_mode(), full_precision(device):
-            codes = torch.cat([model.encode(chunk) for chunk in images.split(CHUNK)])
+            codes = torch.cat([model.encode(chunk) for chunk in torch.split(images, CHUNK)])
         found[name] = codes.view(*codes.shape[:2], -1).cpu().numpy().astype(np.int32)
         size = model.quantizer.codebook_size
         write_arrays(folder / f"{name}.npz", codes=found[name], codebook_size=size, digest=digest)

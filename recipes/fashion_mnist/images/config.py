@@ -65,11 +65,11 @@ class ImageConfig(TaskConfig):
     @property
     def grid(self) -> int:
         """Rows of the grid of codes, and codes in each."""
-        return self.images.resize // 2**self.network.num_down
+        return self.images.resize // (1 << self.network.num_down)
 
     @model_validator(mode="after")
     def _check(self) -> "ImageConfig":
-        resize, stride = self.images.resize, 2**self.network.num_down
+        resize, stride = self.images.resize, 1 << self.network.num_down
         if resize % stride:
             raise ValueError(
                 f"images.resize: {resize} pixels are no multiple of {stride}, the stride of network.num_down = "

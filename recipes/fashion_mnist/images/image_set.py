@@ -26,7 +26,7 @@ def load_images(path: Path, resize: int) -> UInt8[Tensor, "N C H W"]:
     images = torch.from_numpy(stored).permute(0, 3, 1, 2).contiguous()
     if images.shape[2:] == (resize, resize):
         return images
-    return torch.cat([_resized(chunk, resize) for chunk in images.split(CHUNK)])
+    return torch.cat([_resized(chunk, resize) for chunk in torch.split(images, CHUNK)])
 
 
 def _resized(images: UInt8[Tensor, "N C H W"], resize: int) -> UInt8[Tensor, "N C R R"]:

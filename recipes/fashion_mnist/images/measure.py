@@ -23,7 +23,7 @@ def measure(model: ImageSQVAE, images: UInt8[Tensor, "N C H W"]) -> dict[str, An
     """
     codes, tallies = list[Int[np.ndarray, "B L"]](), list[Tensor]()
     with torch.inference_mode(), full_precision(images.device):
-        for chunk in images.split(CHUNK):
+        for chunk in torch.split(images, CHUNK):
             quantized = model.quantize(chunk)
             tallies.append(model.target.tally(model.reconstruct(quantized.z), chunk))
             if quantized.codes is not None:

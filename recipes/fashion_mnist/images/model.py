@@ -71,7 +71,7 @@ class ImageSQVAE(nn.Module):
     def reconstruct(self, z: Float[Tensor, "B L D"]) -> Float[Tensor, "B O H W"]:
         """Return the decoder's output for quantised latents."""
         grid = self.config.grid
-        output: Tensor = self.decoder(z.transpose(1, 2).unflatten(2, (grid, grid)))
+        output: Tensor = self.decoder(z.transpose(1, 2).reshape(len(z), -1, grid, grid))
         return output
 
     def decode(self, codes: Int[Tensor, "B L *Q"]) -> Float[Tensor, "B C H W"]:

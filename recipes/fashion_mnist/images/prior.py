@@ -86,7 +86,8 @@ class ImagePriorTask(Task[ImagePriorConfig, Codes, UnitLM]):
         self, model: UnitLM, batch: Batch, values: Mapping[str, Tensor], update: Update, phase: str
     ) -> Mapping[str, Tensor]:
         """See `Task`."""
-        nats = model.nats(*batch)
+        (steps,) = batch
+        nats = model.nats(steps)
         loss = nats.mean()
         norm = update("model", loss)
         return {"loss": loss, "bits": nats.sum() / (len(nats) * math.log(2)), "gradient_norm": norm}
@@ -121,7 +122,8 @@ class ImagePriorTask(Task[ImagePriorConfig, Codes, UnitLM]):
 @torch.inference_mode()
 def bits(model: UnitLM, codes: Int[Tensor, "N L Q"]) -> float:
     """Return the mean of −log₂ p over images; the model is in eval mode."""
-    nats = [model.nats(model.after_begin(chunk.to(model.begin.device))).double().sum() for chunk in codes.split(CHUNK)]
+    parts = [model.after_begin(chunk.to(model.begin.device)) for chunk in torch.split(codes, CHUNK)]
+    nats = [model.nats(part).double().sum() for part in parts]
     return float(torch.stack(nats).sum()) / (len(codes) * math.log(2))
 
 

@@ -53,7 +53,7 @@ class ImageTarget(Protocol):
 class Gray:
     """Values from 0 to 1, with a Gaussian likelihood of the maximum-likelihood variance."""
 
-    error = "mse_1e3"
+    error: ClassVar[str] = "mse_1e3"
 
     def __init__(self, channels: int) -> None:
         self.inputs = self.outputs = channels
@@ -91,7 +91,7 @@ class Gray:
 class Classes:
     """Classes of pixels with a categorical likelihood: `levels` of their values, or background and not, if None."""
 
-    error = "pixel_error"
+    error: ClassVar[str] = "pixel_error"
 
     def __init__(self, channels: int, levels: int | None) -> None:
         self._levels, self._count, self._channels = levels, levels or 2, channels
@@ -140,7 +140,7 @@ class Classes:
         return self.classes(images) / (self._count - 1)
 
     def _logits(self, output: Float[Tensor, "B O H W"]) -> Float[Tensor, "B L C H W"]:
-        return output.float().unflatten(1, (self._channels, self._count)).transpose(1, 2)
+        return output.float().view(len(output), self._channels, self._count, *output.shape[2:]).transpose(1, 2)
 
 
 def build_target(config: ImagesConfig, channels: int) -> ImageTarget:
