@@ -103,8 +103,9 @@ class Classes:
 
     def encoder_input(self, images: UInt8[Tensor, "B C H W"]) -> Float[Tensor, "B I H W"]:
         """See `ImageTarget`: a channel for each class, 1 where the pixel is of it."""
-        one_hot = functional.one_hot(self.classes(images), self._count)
-        return one_hot.permute(0, 1, 4, 2, 3).flatten(1, 2).float()
+        # functional.one_hot looks at the values, and so waits for them.
+        every = torch.arange(self._count, device=images.device).view(-1, 1, 1)
+        return (self.classes(images).unsqueeze(2) == every).flatten(1, 2).float()
 
     def losses(
         self, output: Float[Tensor, "B O H W"], images: UInt8[Tensor, "B C H W"]
