@@ -1,6 +1,7 @@
 """Evaluate a model on the test images: `python -m images.evaluate CKPT DATA -o METRICS.json`."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -32,6 +33,11 @@ def evaluate(checkpoint: Path, data: Path, output: Path, device: str) -> dict[st
     return measures
 
 
+def in_words(measures: Mapping[str, Any]) -> str:
+    """Return the measures that are numbers as a line."""
+    return ", ".join(f"{name} {value:.4g}" for name, value in measures.items() if name != "usage")
+
+
 def main(
     checkpoint: Annotated[Path, typer.Argument(metavar="CKPT", help="A checkpoint of `python -m images train`.")],
     data: Annotated[Path, typer.Argument(help="The folder that images.prepare wrote.")],
@@ -39,9 +45,7 @@ def main(
     device: Device = "auto",
 ) -> None:
     """Evaluate a model on the test images."""
-    measures = evaluate(checkpoint, data, output, device)
-    numbers = {name: value for name, value in measures.items() if name != "usage"}
-    print(f"{output}: {', '.join(f'{name} {value:.4g}' for name, value in numbers.items())}")
+    print(f"{output}: {in_words(evaluate(checkpoint, data, output, device))}")
 
 
 if __name__ == "__main__":

@@ -7,12 +7,12 @@ import sys
 import time
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from data_prep.command import run
-from images.evaluate import evaluate
+from images.evaluate import evaluate, in_words
 from images.table import Run, read_runs
 from images.task import ImageTask
 from sqspeech.cli.options import Device, find_device
@@ -21,8 +21,8 @@ from sqspeech.training import Trainer
 from sqspeech.training.interruption import EXIT_STATUS, Stopped
 
 
-def train_and_evaluate(one: Run, data: Path, device: str) -> None:
-    """Train a model of a table, or go on with it, and evaluate its last checkpoint.
+def train_and_evaluate(one: Run, data: Path, device: str) -> dict[str, Any]:
+    """Train a model of a table, or go on with it, evaluate its last checkpoint, and return the measures.
 
     Raises
     ------
@@ -33,7 +33,7 @@ def train_and_evaluate(one: Run, data: Path, device: str) -> None:
     """
     train, dev = ImageTask(one.config).open_data(data)
     Trainer(one.config, train, dev, one.folder, find_device(device)).run()
-    evaluate(one.checkpoint, data, one.metrics_path, device)
+    return evaluate(one.checkpoint, data, one.metrics_path, device)
 
 
 def main(
@@ -49,8 +49,7 @@ def main(
     began, failed = time.monotonic(), 0
     for count, one in enumerate(left, 1):
         try:
-            train_and_evaluate(one, data, device)
-            outcome = f"{one.config.images.target} error {one.metrics()[_error(one)]:.2f}"
+            outcome = in_words(train_and_evaluate(one, data, device))
         except Stopped as stopped:
             print(stopped, file=sys.stderr)
             sys.exit(EXIT_STATUS)
@@ -61,10 +60,6 @@ def main(
         print(f"{count}/{len(left)} {one.folder}: {outcome}; {timedelta(seconds=round(rest))} left", flush=True)
     if failed:
         raise SqspeechError(f"{exp}: {failed} of {len(left)} runs failed; run the same command to try them again")
-
-
-def _error(one: Run) -> str:
-    return "mse_1e3" if one.config.images.target == "gray" else "pixel_error"
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from sqspeech.atomic import write_text
 from sqspeech.checkpoint import read_checkpoint
 from sqspeech.cli.options import Device, find_device
 from sqspeech.data.random_hash import hash_numbers
-from sqspeech.errors import CheckpointError
+from sqspeech.errors import CheckpointError, DataError
 from sqspeech.evaluation.metrics.codebook import entropy, usage_by_stage
 from sqspeech.priors.sampling import sample
 from sqspeech.priors.unit_lm import UnitLM
@@ -64,9 +64,12 @@ def main(
     """Draw images from a prior over codes, and measure it on the codes of the test images."""
     found_device = find_device(device)
     (learned, about), model = load_prior(prior, found_device), load_model(checkpoint, found_device)
-    if about["digest_of_codes"] != read_checkpoint(checkpoint, found_device)["digest"]:
+    test, digest = load_codes(codes / "test.npz"), about["digest_of_codes"]
+    if digest != read_checkpoint(checkpoint, found_device)["digest"]:
         raise CheckpointError(f"{checkpoint}: {prior} was trained on the codes of another model; give that one")
-    found = measures(learned, model, load_codes(codes / "test.npz"))
+    if digest != test.digest:
+        raise DataError(f"{codes}: the codes are of another model than those {prior} was trained on; give those")
+    found = measures(learned, model, test)
     write_text(output / "prior.json", json.dumps(found, indent=1) + "\n")
     draw_grid(output / "samples.png", samples(learned, model, seed), COLUMNS)
     print(f"{output}: {', '.join(f'{name} {value:.4g}' for name, value in found.items())}")

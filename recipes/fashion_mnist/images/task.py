@@ -90,7 +90,7 @@ class ImageTask(Task[ImageConfig, Images, ImageSQVAE]):
         def measured(model: ImageSQVAE) -> dict[str, float]:
             found = measure(model.eval(), images)
             model.train()
-            numbers = {f"dev_{name}": value for name, value in found.items() if name != "usage"}
+            numbers = {f"dev_{name}": value for name, value in found.items() if name not in ("usage", "codebook_size")}
             return {"dev_error": found[model.target.error], **numbers}
 
         return measured
