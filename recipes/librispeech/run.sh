@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Real speech of a few speakers, and of speakers outside the training set: units, conversion, and their evaluation.
 # --corpus is a Kaldi data directory of Mini-LibriSpeech with phones.item and phones.ctm; see README.md.
-# --config names a file in conf/; a vq_ema has no posteriors, so give it --soft=;
+# --config and --prior name files in conf/; a vq_ema has no posteriors, so give it --soft=;
 # --judges all (or words, quality, speaker, aligned) adds the measures of other models, with sqspeech[judges];
 # --jobs is the number of processes, --device is auto, cpu or cuda.
 cd "$(dirname "$0")" || exit
-config=plus corpus=downloads/librispeech soft=soft judges='' jobs=2 device=auto
+config=plus prior=prior corpus=downloads/librispeech soft=soft judges='' jobs=2 device=auto
 . ../stages.sh
 conf=conf/$config.yaml dump=dump exp=exp/$config
 
@@ -19,13 +19,22 @@ run_stage 4 "Units" sqspeech units "$exp/best.ckpt" data/test -o "$exp/units" --
   --vectors ${soft:+"--$soft"} --continuous --jobs "$jobs" --device "$device"
 run_stage 4 "Units (unseen speakers)" sqspeech units "$exp/best.ckpt" data/unseen -o "$exp/unseen" --format npz \
   --vectors ${soft:+"--$soft"} --continuous --jobs "$jobs" --device "$device"
+run_stage 4 "Units (train)" sqspeech units "$exp/best.ckpt" data/train -o "$exp/prior/units/train" \
+  --jobs "$jobs" --device "$device"
+run_stage 4 "Units (dev)" sqspeech units "$exp/best.ckpt" data/dev -o "$exp/prior/units/dev" \
+  --jobs "$jobs" --device "$device"
+run_stage 4 "Prior" sqspeech train "$exp/prior/units" "$exp/prior" --config "conf/$prior.yaml" --device "$device"
 run_stage 5 "Conversion" sqspeech convert "$exp/best.ckpt" data/test --to source --to 163 --to 1867 --to 1737 --to 19 \
   -o "$exp/conversion" --device "$device"
+run_stage 5 "Generated speech" sqspeech generate "$exp/prior/best.ckpt" "$exp/best.ckpt" -o "$exp/generated" --to 19 \
+  --device "$device"
 run_stage 6 "Evaluation" sqspeech evaluate "$exp/best.ckpt" data/test -o "$exp/metrics.json" \
   --item data/test/phones.item --conversion data/pairs --train data/train \
   ${judges:+--judge "$judges" --judgements exp/judgements} --device "$device"
 run_stage 6 "Evaluation of units" sqspeech evaluate-units "$exp/units" --data data/test \
-  --item data/test/phones.item --alignment "$corpus/phones.ctm" -o "$exp/units.json" --pictures "$exp/pictures"
+  --item data/test/phones.item --alignment "$corpus/phones.ctm" --prior "$exp/prior/best.ckpt" -o "$exp/units.json" \
+  --pictures "$exp/pictures"
 run_stage 6 "Evaluation of units (unseen speakers)" sqspeech evaluate-units "$exp/unseen" --data data/unseen \
-  --item data/unseen/phones.item --alignment "$corpus/phones.ctm" -o "$exp/unseen.json" --pictures "$exp/unseen-pictures"
+  --item data/unseen/phones.item --alignment "$corpus/phones.ctm" --prior "$exp/prior/best.ckpt" \
+  -o "$exp/unseen.json" --pictures "$exp/unseen-pictures"
 run_stage 7 "Report" sqspeech report "$exp" -o "$exp/report.html"

@@ -135,8 +135,8 @@ class Units:
         """Return the codes without repetition, (U,) or (U, Q), and how many steps (U,) each lasts."""
         if not len(self.codes):
             return self.codes, np.zeros(0, np.int64)
-        differs = np.diff(self.codes, axis=0).reshape(len(self.codes) - 1, -1).any(axis=1)
-        starts = np.flatnonzero(np.concatenate([[True], differs]))
+        differs = self.codes[1:] != self.codes[:-1]
+        starts = np.flatnonzero(np.concatenate([[True], differs if differs.ndim == 1 else differs.any(axis=1)]))
         return self.codes[starts], np.diff(starts, append=len(self.codes))
 
     def times(self) -> NDArray[np.float64]:

@@ -12,12 +12,12 @@ from sqspeech.codec.units import UnitInfo, Units
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
 class StepConfig:
-    """What a step is: a run of equal units with its duration, of at most `longest_run` units, or (`runs` false) a unit.
+    """What a step is: a unit or, with `runs`, a run of equal units with its duration, of at most `longest_run` units.
 
     A run that is longer is more than one step.
     """
 
-    runs: bool = True
+    runs: bool = False
     longest_run: int = Field(default=32, ge=2)
 
 

@@ -75,8 +75,15 @@ class UnitLM(nn.Module):
         self.blocks = nn.ModuleList(
             Block(width, config.heads, config.context, config.dropout) for _ in range(config.layers)
         )
-        self.readouts = nn.ModuleList(_readout(width, size) for size in self.sizes)
+        self.norm = nn.LayerNorm(width)
+        self.known = nn.ModuleList(nn.Embedding(size, width) for size in self.sizes[:-1])
+        self.readouts = nn.ModuleList(
+            nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, size)) for size in self.sizes
+        )
         self.apply(_initialise)
+        for embedding in self.known:
+            # As large as the normalised output that they are added to.
+            nn.init.normal_(embedding.weight)
         for block in self.blocks:
             for layer in block.outputs():  # type: ignore[operator]
                 nn.init.normal_(layer.weight, std=STD / math.sqrt(2 * config.layers))
@@ -115,14 +122,15 @@ class UnitLM(nn.Module):
             x = block(x, by, cache, layer)
         if cache is not None:
             cache.position += length
-        return x
+        found: Tensor = self.norm(x)
+        return found
 
     def logits(
         self, hidden: Float[Tensor, "*shape D"], step: Int[Tensor, "*shape C"], column: int
     ) -> Float[Tensor, "*shape K"]:
         """Return the logits of a column of the next step, of which the columns before are given by `step`."""
         for place in range(column):
-            hidden = hidden + self.embeddings[place](step[..., place])
+            hidden = hidden + self.known[place](step[..., place])
         found: Tensor = self.readouts[column](hidden)
         return found
 
@@ -147,10 +155,6 @@ class UnitLM(nn.Module):
 
 # Of the weights at the beginning.
 STD = 0.02
-
-
-def _readout(width: int, size: int) -> nn.Module:
-    return nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.GELU(), nn.Linear(width, size))
 
 
 def _initialise(module: nn.Module) -> None:

@@ -37,6 +37,8 @@ class Experiment:
         The first lines of the logs.
     units
         The first lines of the units, shortened.
+    prior_curves
+        The training log of the prior in prior/.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Experiment:
     features: LogMelConfig
     commands: list[str]
     units: list[str]
+    prior_curves: Curves
 
 
 def read_experiment(exp: Path) -> Experiment:
@@ -74,6 +77,7 @@ def read_experiment(exp: Path) -> Experiment:
         features=_features(exp / "config.yaml") if config else LogMelConfig(),
         commands=_read_commands(exp / "logs"),
         units=_read_units(exp / "units/kaldi/units.txt"),
+        prior_curves=_read_curves(prior)[0] if (prior := exp / "prior/metrics.jsonl").is_file() else {},
     )
 
 

@@ -78,16 +78,16 @@ def read_listening(manifest: Path, config: LogMelConfig) -> Listening | None:
         The manifest is malformed, or a recording cannot be read or is too short.
     """
     utterances: dict[str, list[dict[str, str]]] = {}
-    for entry in _read_manifest(manifest):
+    for entry in read_manifest(manifest, COLUMNS):
         utterances.setdefault(entry["utt_id"], []).append(entry)
     if not utterances:
         return None
-    shown = _spread(list(utterances), MOST_SOURCES)
+    shown = spread(list(utterances), MOST_SOURCES)
     # The targets of the rows that are shown: other utterances may have other targets.
     own_targets, all_targets = _targets(utterances[utt_id] for utt_id in shown), _targets(utterances.values())
-    targets = _spread(own_targets, MOST_TARGETS)
+    targets = spread(own_targets, MOST_TARGETS)
     longest = min(LONGEST, MOST_SAMPLES / config.sample_rate / (len(shown) * (len(targets) + 2)))
-    reader = _Reader(LogMel(config), manifest.parent, longest)
+    reader = CellReader(LogMel(config), manifest.parent, longest)
     return Listening(
         targets=targets,
         rows=[reader.row(utterances[utt_id], targets) for utt_id in shown],
@@ -102,34 +102,38 @@ def _targets(utterances: Iterable[list[dict[str, str]]]) -> list[str]:
     return list(dict.fromkeys(e["target"] for entries in utterances for e in entries if e["target"] != RECONSTRUCTION))
 
 
-def _read_manifest(path: Path) -> list[dict[str, str]]:
+def read_manifest(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
+    """Return the lines of a manifest, none where there is no file; raises DataError where it is malformed."""
     if not path.is_file():
         return []
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             entries = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
     except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not UTF-8 at byte {error.start}; convert again") from None
+        raise DataError(f"{path}: not UTF-8 at byte {error.start}; make it again") from None
     for number, entry in enumerate(entries, start=2):
         # csv files a surplus value under None, and fills a missing one with None.
-        if not set(COLUMNS) <= entry.keys() or None in entry or None in entry.values():
-            raise DataError(f"{path}:{number}: expected the columns {' '.join(COLUMNS)}; convert again")
+        if not set(columns) <= entry.keys() or None in entry or None in entry.values():
+            raise DataError(f"{path}:{number}: expected the columns {' '.join(columns)}; make it again")
         if not (path.parent / entry["output"]).resolve().is_relative_to(path.parent.resolve()):
-            raise DataError(f"{path}:{number}: {entry['output']!r} is not in the folder of the manifest; convert again")
+            raise DataError(f"{path}:{number}: {entry['output']!r} is not in the folder of the manifest; make it again")
     return entries
 
 
-def _spread[T](items: Sequence[T], count: int) -> list[T]:
+def spread[T](items: Sequence[T], count: int) -> list[T]:
     """Return at most `count` items at equal distances, the first and the last among them."""
     picks = np.linspace(0, len(items) - 1, min(count, len(items))).round().astype(int)
     return [items[pick] for pick in picks]
 
 
-class _Reader:
+class CellReader:
+    """Reader of recordings at the rate of the features, cut after some seconds."""
+
     def __init__(self, log_mel: LogMel, folder: Path, longest: float) -> None:
         self.log_mel, self.folder, self.longest = log_mel, folder, longest
 
     def row(self, entries: list[dict[str, str]], targets: list[str]) -> ListeningRow:
+        """Return the recordings of an utterance, given its lines of the manifest."""
         first = entries[0]
         utt_id, speaker = first["utt_id"], first["speaker"]
         start, end = (_seconds(utt_id, first[name]) for name in ("start", "end"))
@@ -146,6 +150,7 @@ class _Reader:
         )
 
     def cell(self, speaker: str, path: Path, start: float = 0.0, end: float | None = None) -> Cell:
+        """Return a recording, or its part; raises DataError where it cannot be read or is too short."""
         config, last = self.log_mel.config, audio.probe(path).seconds if end is None else end
         samples, _ = audio.read(path, config.sample_rate, start, min(last, start + self.longest))
         try:

@@ -15,6 +15,7 @@ from sqspeech.atomic import write_text
 from sqspeech.evaluation.units.table import BASELINES, FilledRow, filled_rows
 from sqspeech.report.embed import data_uri, flac_uri
 from sqspeech.report.experiment import Curves, read_experiment
+from sqspeech.report.generated import GeneratedSample, read_generated
 from sqspeech.report.key_figures import key_figures, other_figures
 from sqspeech.report.listening import Cell, Listening, ListeningRow, read_listening
 from sqspeech.report.panels import Panel, panels
@@ -52,6 +53,13 @@ class RowView(NamedTuple):
     cells: list[CellView | None]
 
 
+class SampleView(NamedTuple):
+    """A generated recording with its data: URIs."""
+
+    sample: GeneratedSample
+    view: CellView
+
+
 class UnitTable(NamedTuple):
     """The table of `sqspeech evaluate-units`: systems and baselines, rows, and notes."""
 
@@ -76,8 +84,8 @@ def write_report(exp: Path, output: Path) -> str:
     ----------
     exp
         The experiment directory: metrics.jsonl and, where present, config.yaml, metrics.json, units.json,
-        conversion/manifest.tsv, logs/*.log, units/kaldi/units.txt and pictures/*.png. The page names the stage that
-        makes an absent part.
+        conversion/manifest.tsv, generated/manifest.tsv, prior/metrics.jsonl, logs/*.log, units/kaldi/units.txt and
+        pictures/*.png. The page names the stage that makes an absent part.
     output
         The page, written atomically; it loads no other file.
 
@@ -100,6 +108,8 @@ def write_report(exp: Path, output: Path) -> str:
         usage=_usage(experiment.metrics),
         units=_unit_table(experiment.units_metrics),
         listening=_listening_view(listening) if listening else None,
+        generated=_generated_views(read_generated(exp / "generated" / "manifest.tsv", experiment.features)),
+        prior_panels=list(_panel_views(experiment.prior_curves)),
         pictures={
             path.stem: data_uri("image/png", path.read_bytes()) for path in sorted((exp / "pictures").glob("*.png"))
         },
@@ -150,15 +160,19 @@ def _listening_view(shown: Listening) -> ListeningView:
     )
 
 
-def _cells(row: ListeningRow, low: float, high: float) -> list[CellView | None]:
-    def view(cell: Cell | None, role: str) -> CellView | None:
-        if cell is None:
-            return None
-        audio = flac_uri(cell.samples, cell.sample_rate)
-        return CellView(cell, role, audio, spectrogram_png(cell.decibels, low, high))
+def _generated_views(samples: list[GeneratedSample]) -> list[SampleView]:
+    spectrograms = [sample.cell.decibels for sample in samples]
+    low = min((float(spectrogram.min()) for spectrogram in spectrograms), default=0.0)
+    high = max((float(spectrogram.max()) for spectrogram in spectrograms), default=0.0)
+    return [SampleView(sample, _cell_view(sample.cell, "generated", low, high)) for sample in samples]
 
-    return [
-        view(row.source, "source"),
-        view(row.reconstruction, "reconstruction"),
-        *(view(cell, "conversion") for cell in row.conversions),
-    ]
+
+def _cells(row: ListeningRow, low: float, high: float) -> list[CellView | None]:
+    cells = [row.source, row.reconstruction, *row.conversions]
+    roles = ["source", "reconstruction", *("conversion" for _ in row.conversions)]
+    return [_cell_view(cell, role, low, high) if cell else None for cell, role in zip(cells, roles, strict=True)]
+
+
+def _cell_view(cell: Cell, role: str, low: float, high: float) -> CellView:
+    audio = flac_uri(cell.samples, cell.sample_rate)
+    return CellView(cell, role, audio, spectrogram_png(cell.decibels, low, high))

@@ -56,6 +56,11 @@ PANELS = (
             "dev_active_codes": "dev, active codes",
         },
     ),
+    Panel(
+        title="Bits a unit",
+        meaning="What a unit costs under the prior; the trigram is of the same training units.",
+        series={"bits_per_unit": "train", "dev_bits_per_unit": "dev", "dev_trigram_bits_per_unit": "dev, trigram"},
+    ),
     Panel(title="Temperature", meaning="Of the Gumbel-softmax; a schedule.", series={"temperature": "train"}),
     Panel(title="Learning rate", meaning="Of Adam; a schedule.", series={"learning_rate": "train"}),
 )

@@ -15,6 +15,7 @@ def summarise(experiment: Experiment, exp: Path, page: Path) -> str:
     paths = {
         "report": page,
         "converted": exp / "conversion",
+        "generated": exp / "generated",
         "units": exp / "units/kaldi/units.txt",
         "metrics": exp / "metrics.json",
     }

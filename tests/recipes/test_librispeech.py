@@ -25,18 +25,26 @@ sqspeech units exp/iv/best.ckpt data/test -o exp/iv/units --format kaldi --forma
 # stage 4: Units (unseen speakers)
 sqspeech units exp/iv/best.ckpt data/unseen -o exp/iv/unseen --format npz --vectors --soft --continuous --jobs 2 \
 --device cpu
+# stage 4: Units (train)
+sqspeech units exp/iv/best.ckpt data/train -o exp/iv/prior/units/train --jobs 2 --device cpu
+# stage 4: Units (dev)
+sqspeech units exp/iv/best.ckpt data/dev -o exp/iv/prior/units/dev --jobs 2 --device cpu
+# stage 4: Prior
+sqspeech train exp/iv/prior/units exp/iv/prior --config conf/prior.yaml --device cpu
 # stage 5: Conversion
 sqspeech convert exp/iv/best.ckpt data/test --to source --to 163 --to 1867 --to 1737 --to 19 -o exp/iv/conversion \
 --device cpu
+# stage 5: Generated speech
+sqspeech generate exp/iv/prior/best.ckpt exp/iv/best.ckpt -o exp/iv/generated --to 19 --device cpu
 # stage 6: Evaluation
 sqspeech evaluate exp/iv/best.ckpt data/test -o exp/iv/metrics.json --item data/test/phones.item \
 --conversion data/pairs --train data/train --device cpu
 # stage 6: Evaluation of units
 sqspeech evaluate-units exp/iv/units --data data/test --item data/test/phones.item --alignment C/phones.ctm \
--o exp/iv/units.json --pictures exp/iv/pictures
+--prior exp/iv/prior/best.ckpt -o exp/iv/units.json --pictures exp/iv/pictures
 # stage 6: Evaluation of units (unseen speakers)
 sqspeech evaluate-units exp/iv/unseen --data data/unseen --item data/unseen/phones.item --alignment C/phones.ctm \
--o exp/iv/unseen.json --pictures exp/iv/unseen-pictures
+--prior exp/iv/prior/best.ckpt -o exp/iv/unseen.json --pictures exp/iv/unseen-pictures
 # stage 7: Report
 sqspeech report exp/iv -o exp/iv/report.html
 """

@@ -19,6 +19,11 @@ decoder: {width: 24, layers: 1, jitter: 0.1}
 crops: {batch_size: 8, frames: 32}
 training: {steps: 60, learning_rate: 5e-3, temperature_decay: 0.05, log_every: 10, validate_every: 30}
 """
+TINY_PRIOR = """
+task: prior
+model: {layers: 1, width: 16, heads: 2, context: 16}
+training: {steps: 10, batch_size: 4, log_every: 5, validate_every: 5}
+"""
 KEYS = {
     "mse_db2", "feature_variance_db2", "perplexity", "active_codes", "codebook_size", "bitrate",
     "abx_within", "abx_across", "abx_within_mfcc", "abx_across_mfcc",
@@ -32,13 +37,14 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = shutil.ignore_patterns("data", "dump", "exp")
     shutil.copytree(RECIPES, root, dirs_exist_ok=True, ignore=made)
     (root / "mini/conf/tiny.yaml").write_text(TINY)
+    (root / "mini/conf/tiny_prior.yaml").write_text(TINY_PRIOR)
     return root / "mini"
 
 
 def run(recipe: Path, *options: str) -> str:
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     process = subprocess.run(
-        [recipe / "run.sh", "--config", "tiny", "--device", "cpu", *options],
+        [recipe / "run.sh", "--config", "tiny", "--prior", "tiny_prior", "--device", "cpu", *options],
         env=environment,
         capture_output=True,
         text=True,
@@ -77,8 +83,9 @@ def test_every_stage_does_its_part(recipe, printed):
     assert metrics["parallel"]["pairs"] == 2
     assert len((exp / "units/kaldi/units.txt").read_text().splitlines()) == 20
     assert len(list((exp / "conversion").glob("*.wav"))) == 60
-    assert (exp / "report.html").read_text().count("<audio") == 6 * 4
-    assert len(list((exp / "logs").glob("*.log"))) == 8
+    assert len(list((exp / "generated").glob("*.wav"))) == 4
+    assert (exp / "report.html").read_text().count("<audio") == 6 * 4 + 4
+    assert len(list((exp / "logs").glob("*.log"))) == 12
     for told in (
         "exp/tiny/report.html",
         "exp/tiny/conversion",

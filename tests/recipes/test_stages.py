@@ -177,8 +177,17 @@ sqspeech features data/dev dump/demo/dev --config conf/demo.yaml --jobs 2
 sqspeech train dump/demo exp/demo --config conf/demo.yaml --device auto
 # stage 4: Units
 sqspeech units exp/demo/best.ckpt data/test -o exp/demo/units --device auto
+# stage 4: Units (train)
+sqspeech units exp/demo/best.ckpt data/train -o exp/demo/prior/units/train --jobs 2 --device auto
+# stage 4: Units (dev)
+sqspeech units exp/demo/best.ckpt data/dev -o exp/demo/prior/units/dev --jobs 2 --device auto
+# stage 4: Prior
+sqspeech train exp/demo/prior/units exp/demo/prior --config conf/prior.yaml --device auto
 # stage 5: Conversion
 sqspeech convert exp/demo/best.ckpt data/test --to source --to all -o exp/demo/conversion --device auto
+# stage 5: Generated speech
+sqspeech generate exp/demo/prior/best.ckpt exp/demo/best.ckpt -o exp/demo/generated --to f1 --seconds 3 --count 4 \
+--device auto
 # stage 6: Evaluation
 sqspeech evaluate exp/demo/best.ckpt data/test -o exp/demo/metrics.json --item data/test/phones.item \
 --parallel --device auto

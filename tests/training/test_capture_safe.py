@@ -6,7 +6,10 @@ for its devices: a tensor that lies on the CPU, or is brought from there, is an 
 backward pass of a GPU that is not there; on the CPU it is looked at.)
 """
 
+from dataclasses import replace
+
 import gan_task
+import prior_units
 import pytest
 import torch
 from torch import nn
@@ -14,7 +17,9 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from training_steps import CPU, PRECISIONS, QUANTIZERS, SAMPLINGS, make_config, make_step
 
+from sqspeech.priors.steps import StepConfig
 from sqspeech.training.step import TrainingStep
+from sqspeech.training.tasks.prior import PriorTask
 
 CUDA = torch.device("cuda:0")
 # Operations that wait for the device, or whose result has a size that only the values tell.
@@ -105,6 +110,21 @@ def test_a_step_of_two_optimizers_neither_waits_nor_takes_a_size_from_values(num
     with Watch() as watch:
         step._train()
     assert watch.seen > 50
+    assert watch.found == []
+
+
+@pytest.mark.parametrize("runs", [True, False])
+def test_a_step_of_a_prior_neither_waits_nor_takes_a_size_from_values(runs, tmp_path):
+    config = replace(prior_units.CONFIG, steps=StepConfig(runs=runs))
+    task = PriorTask(config)
+    train, _ = task.open_data(prior_units.write_sets(tmp_path))
+    model = task.model(train)
+    step = TrainingStep(model, task.batches(model, train, CPU, "device", (0, 1)), config, CPU, eager=True)
+    step(0)
+    step._prepare(1)
+    with Watch() as watch:
+        step._train()
+    assert watch.seen > 100
     assert watch.found == []
 
 

@@ -6,13 +6,16 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
+import prior_units
 import pytest
 import torch
 import yaml
 
 from sqspeech.checkpoint import read_checkpoint
+from sqspeech.training.tasks.base import save_task_config
 
 CPU = torch.device("cpu")
 QUANTIZERS = {
@@ -69,6 +72,25 @@ def test_processes_share_a_batch_and_see_what_one_would(experiment, tmp_path, qu
     shared = weights(tmp_path / str(processes))
     for name, value in weights(tmp_path / "1").items():
         torch.testing.assert_close(shared[name], value, rtol=1e-2, atol=2e-3, msg=name)
+
+
+def test_processes_share_the_batch_of_a_prior(tmp_path):
+    """Windows of unequal length, so that the processes have unequal shares of the steps."""
+    prior = replace(prior_units.CONFIG, model=replace(prior_units.CONFIG.model, dropout=0.0))
+    units = prior_units.write_sets(tmp_path / "units")
+    prior_units.train_prior(tmp_path / "alone", units, prior)
+    save_task_config(tmp_path / "c.yaml", prior)
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"]
+    arguments = ["train", str(units), str(tmp_path / "shared"), "--config", str(tmp_path / "c.yaml"), "--device", "cpu"]
+    done = subprocess.run(
+        [*launch, "sqspeech.cli", *arguments], env=environment(), capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    alone, shared = weights(tmp_path / "alone"), weights(tmp_path / "shared")
+    for name, value in alone.items():
+        torch.testing.assert_close(shared[name], value, rtol=1e-3, atol=1e-5, msg=name)
+    ends = [curve(tmp_path / name)[-1] for name in ("alone", "shared")]
+    assert ends[1]["dev_bits_per_unit"] == pytest.approx(ends[0]["dev_bits_per_unit"], rel=1e-4)
 
 
 def test_a_run_is_continued_by_another_number_of_processes(experiment, tmp_path):
