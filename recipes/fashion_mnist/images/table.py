@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked_dataclass
 
+import images.task  # noqa: F401 (registers the task of the configurations)
 from images.config import ImageConfig
 from sqspeech.config import read_values
 from sqspeech.errors import ConfigError
