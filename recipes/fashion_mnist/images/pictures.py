@@ -30,9 +30,11 @@ INCH = 0.5
 def draw_rows(path: Path, rows: Mapping[str, Float[Tensor, "N C H W"]]) -> None:
     """Draw a row of images for each label."""
     count, longest = len(next(iter(rows.values()))), max(map(len, rows))
-    with figure_file(path, (INCH * count + 0.09 * longest, INCH * len(rows))) as figure:
+    with figure_file(path, (INCH * count + 0.08 * longest, INCH * len(rows))) as figure:
+        figure.set_layout_engine("constrained", h_pad=0.0, hspace=0.0)
         for axes, (label, images) in zip(figure.subplots(len(rows), 1, squeeze=False).flat, rows.items(), strict=True):
             _show(axes, np.concatenate(list(_pixels(images)), 1))
+            axes.set_anchor("E")
             axes.set_ylabel(label, rotation=0, ha="right", va="center")
 
 
@@ -75,8 +77,6 @@ def draw_annealing(path: Path, results: Mapping[Row, Sequence[Result]]) -> None:
                     axes.fill_between(list(series), low, high, color=colour, alpha=0.15, lw=0)
             axes.set(xlabel="step", ylabel=heading)
             axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
-        axes.set_yscale("log")
-        axes.yaxis.set_minor_locator(NullLocator())
         handles, names = axes.get_legend_handles_labels()
         figure.legend(handles, names, loc="outside lower center", ncols=3)
 
