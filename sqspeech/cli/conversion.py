@@ -141,6 +141,8 @@ def speakers(checkpoint: Checkpoint) -> None:
     """List the speakers that a model knows."""
     import torch
 
-    from sqspeech.checkpoint import read_checkpoint
+    from sqspeech.checkpoint import check_is_codec, read_checkpoint
 
-    print("\n".join(read_checkpoint(checkpoint, torch.device("cpu"))["speakers"]))
+    content = read_checkpoint(checkpoint, torch.device("cpu"))
+    check_is_codec(content, checkpoint)
+    print("\n".join(content["speakers"]))
