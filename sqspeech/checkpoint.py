@@ -18,10 +18,11 @@ from torch import Tensor
 
 from sqspeech.config import ExperimentConfig
 from sqspeech.errors import CheckpointError, DataError
-from sqspeech.features import LogMel
+from sqspeech.features import LogMel, LogMelConfig
 from sqspeech.models.sqvae import SQVAE
 from sqspeech.pitch import SpeakerPitch
 from sqspeech.quantizers import first_stages
+from sqspeech.vocoders import VOCODERS, Vocoder
 
 FORMAT = "sqspeech-2"
 
@@ -86,6 +87,19 @@ def read_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
     return {**content, "digest": hashlib.sha256(stored).hexdigest()[:16]}
 
 
+def check_is_codec(content: Mapping[str, Any], path: Path) -> None:
+    """Raise a CheckpointError where a checkpoint is of another task than that of codecs."""
+    if "task" in content:
+        raise CheckpointError(
+            f"{path}: a checkpoint of the task {content['task']}, not of a codec; give one whose training had no other "
+            "`task` (`sqspeech attach-vocoder` puts a vocoder into it)"
+        )
+
+
+def _vocoder(stored: Mapping[str, Any] | None, features: LogMelConfig, device: torch.device) -> Vocoder | None:
+    return VOCODERS[stored["name"]].restore(features, stored, device) if stored else None
+
+
 def _check_sums(stored: bytes) -> None:
     # torch.load does not look at them, and takes damaged weights for weights.
     with zipfile.ZipFile(io.BytesIO(stored)) as archive:
@@ -110,7 +124,10 @@ class TrainedModel:
     digest
         The first 16 hexadecimal digits of the SHA-256 of the checkpoint file.
     ancestors
-        The digests of the checkpoints that this one was made of by adding speakers, which leaves the units as they are.
+        The digests of the checkpoints that this one was made of by adding speakers or a vocoder, which leaves the units
+        as they are.
+    vocoder
+        The trained one, where there is one: the one that is used for speech then.
     """
 
     config: ExperimentConfig
@@ -121,6 +138,7 @@ class TrainedModel:
     device: torch.device
     digest: str
     ancestors: tuple[str, ...] = ()
+    vocoder: Vocoder | None = None
 
     @property
     def same_units(self) -> tuple[str, ...]:
@@ -140,11 +158,7 @@ class TrainedModel:
         """
         path, device = Path(path), torch.device(device)
         content = read_checkpoint(path, device)
-        if "task" in content:
-            raise CheckpointError(
-                f"{path}: a checkpoint of the task {content['task']}, not of a codec; give one whose training had no "
-                "other `task`"
-            )
+        check_is_codec(content, path)
         config = ExperimentConfig.from_dict(content["config"], str(path))
         model = build_model(config, len(content["speakers"])).to(device)
         model.load_state_dict(content["model"])
@@ -159,6 +173,7 @@ class TrainedModel:
             device=device,
             digest=content["digest"],
             ancestors=tuple(content.get("ancestors", ())),
+            vocoder=_vocoder(content.get("vocoder"), config.features, device),
         )
 
     def features(self, samples: NDArray[np.float32]) -> Float[Tensor, "1 T M"]:

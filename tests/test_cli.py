@@ -19,6 +19,8 @@ OPTIONS = {
     "features": {"--config", "--set", "--jobs", "--cluster", "--device", "--shard", "--strict"},
     "validate": {"--fix", "--jobs", "--cluster", "--report", "--strict"},
     "train": {"--config", "--set", "--device", "--residency", "--on-nan", "--eager", "--profile"},
+    "vocoder-data": {"--config", "--set", "--jobs", "--cluster", "--strict"},
+    "attach-vocoder": {"--output", "-o"},
     "units": {
         "--output",
         "-o",

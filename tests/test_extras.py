@@ -43,6 +43,7 @@ print(json.dumps(outcomes))
 """
 LACKING = {
     "train": ("tensorboard", "train"),
+    "vocoder-data": ("tensorboard", "train"),
     "evaluate": ("torchdtw", "eval"),
     "evaluate-units": ("", "eval"),
     "word-curve": ("matplotlib", "eval"),
@@ -81,6 +82,7 @@ def commands(experiment: Experiment, out: Path) -> dict[str, list[str]]:
     arguments = {
         "units": [checkpoint, wav, "-o", out / "units"],
         "train": [root / "dump", out / "exp", "--config", config],
+        "vocoder-data": [root / "dump/train", "--config", config],
         "evaluate": [checkpoint, data, "-o", out / "m.json"],
         "evaluate-units": [out / "units", "--data", data, "-o", out / "u.json"],
         "word-curve": [out / "m.json", "-o", out / "curve.png"],

@@ -3,9 +3,10 @@
 # --corpus is a Kaldi data directory of Mini-LibriSpeech with phones.item and phones.ctm; see README.md.
 # --config and --prior name files in conf/; a vq_ema has no posteriors, so give it --soft=;
 # --judges all (or words, quality, speaker, aligned) adds the measures of other models, with sqspeech[judges];
-# --jobs is the number of processes, --device is auto, cpu or cuda.
+# --vocoder vocoder also trains conf/vocoder.yaml on what the model decodes, and makes speech with it (or vocoder_small,
+# or vocoder_large on a GPU); --jobs is the number of processes, --device is auto, cpu or cuda.
 cd "$(dirname "$0")" || exit
-config=plus prior=prior corpus=downloads/librispeech soft=soft judges='' jobs=2 device=auto
+config=plus prior=prior corpus=downloads/librispeech soft=soft judges='' vocoder='' jobs=2 device=auto
 . ../stages.sh
 conf=conf/$config.yaml dump=dump exp=exp/$config
 
@@ -15,6 +16,15 @@ run_stage 1 "Pairs" python -m data_prep.pairs data/test data/pairs
 run_stage 2 "Features (train)" sqspeech features data/train "$dump/train" --config "$conf" --jobs "$jobs"
 run_stage 2 "Features (dev)" sqspeech features data/dev "$dump/dev" --config "$conf" --jobs "$jobs"
 run_stage 3 "Training" sqspeech train "$dump" "$exp" --config "$conf" --device "$device"
+codec=$exp/best.ckpt
+if [ -n "$vocoder" ]; then
+  own=(--config "conf/$vocoder.yaml" --set "inputs.codec=$codec" --set inputs.decoded=0.5)
+  run_stage 3 "Vocoder data (train)" sqspeech vocoder-data "$dump/train" "${own[@]}" --jobs "$jobs"
+  run_stage 3 "Vocoder data (dev)" sqspeech vocoder-data "$dump/dev" "${own[@]}" --jobs "$jobs"
+  run_stage 3 "Vocoder" sqspeech train "$dump" "$exp/$vocoder" "${own[@]}" --device "$device"
+  run_stage 3 "Vocoder into the model" sqspeech attach-vocoder "$codec" "$exp/$vocoder/best.ckpt" -o "$exp/speech.ckpt"
+  codec=$exp/speech.ckpt
+fi
 run_stage 4 "Units" sqspeech units "$exp/best.ckpt" data/test -o "$exp/units" --format kaldi --format npz \
   --vectors ${soft:+"--$soft"} --continuous --jobs "$jobs" --device "$device"
 run_stage 4 "Units (unseen speakers)" sqspeech units "$exp/best.ckpt" data/unseen -o "$exp/unseen" --format npz \
@@ -24,11 +34,11 @@ run_stage 4 "Units (train)" sqspeech units "$exp/best.ckpt" data/train -o "$exp/
 run_stage 4 "Units (dev)" sqspeech units "$exp/best.ckpt" data/dev -o "$exp/prior/units/dev" \
   --jobs "$jobs" --device "$device"
 run_stage 4 "Prior" sqspeech train "$exp/prior/units" "$exp/prior" --config "conf/$prior.yaml" --device "$device"
-run_stage 5 "Conversion" sqspeech convert "$exp/best.ckpt" data/test --to source --to 163 --to 1867 --to 1737 --to 19 \
+run_stage 5 "Conversion" sqspeech convert "$codec" data/test --to source --to 163 --to 1867 --to 1737 --to 19 \
   -o "$exp/conversion" --device "$device"
-run_stage 5 "Generated speech" sqspeech generate "$exp/prior/best.ckpt" "$exp/best.ckpt" -o "$exp/generated" --to 19 \
+run_stage 5 "Generated speech" sqspeech generate "$exp/prior/best.ckpt" "$codec" -o "$exp/generated" --to 19 \
   --device "$device"
-run_stage 6 "Evaluation" sqspeech evaluate "$exp/best.ckpt" data/test -o "$exp/metrics.json" \
+run_stage 6 "Evaluation" sqspeech evaluate "$codec" data/test -o "$exp/metrics.json" \
   --item data/test/phones.item --conversion data/pairs --train data/train \
   ${judges:+--judge "$judges" --judgements exp/judgements} --device "$device"
 run_stage 6 "Evaluation of units" sqspeech evaluate-units "$exp/units" --data data/test \

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from sqspeech import __version__
-from sqspeech.cli import conversion, data, evaluation, priors, recipes, report, submission, training, units
+from sqspeech.cli import conversion, data, evaluation, priors, recipes, report, submission, training, units, vocoder
 from sqspeech.errors import SqspeechError
 from sqspeech.extras import missing_extra_named
 from sqspeech.names import let_print_any_name
@@ -19,6 +19,8 @@ COMMANDS = (
     data.features,
     data.validate,
     training.train,
+    vocoder.vocoder_data,
+    vocoder.attach_vocoder,
     units.units,
     units.export,
     conversion.convert,

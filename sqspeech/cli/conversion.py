@@ -37,7 +37,10 @@ def convert(
     ] = None,
     vocoder: VocoderName = None,
     pitch: Annotated[
-        str, typer.Option(metavar="target|keep|+N", help="With world: to the target's, as it is, or by N semitones.")
+        str,
+        typer.Option(
+            metavar="target|keep|+N", help="Not with griffin_lim: to the target's, as it is, or by N semitones."
+        ),
     ] = "target",
     stages: Stages = None,
     jobs: Jobs = 1,
@@ -62,7 +65,7 @@ def convert(
         open_output(output) as folder,
         open_workers(jobs, cluster) as workers,
     ):
-        converter = Converter.load(checkpoint, found, vocoder or "world", stages)
+        converter = Converter.load(checkpoint, found, vocoder, stages)
         planned = plan(utterances, to, list_file, converter.trained.speakers)
         if folder != output and sum(len(request.targets) for request in planned) != 1:
             raise SqspeechError("-o -: standard output takes one recording for one speaker; name a folder for more")
@@ -138,6 +141,8 @@ def speakers(checkpoint: Checkpoint) -> None:
     """List the speakers that a model knows."""
     import torch
 
-    from sqspeech.checkpoint import read_checkpoint
+    from sqspeech.checkpoint import check_is_codec, read_checkpoint
 
-    print("\n".join(read_checkpoint(checkpoint, torch.device("cpu"))["speakers"]))
+    content = read_checkpoint(checkpoint, torch.device("cpu"))
+    check_is_codec(content, checkpoint)
+    print("\n".join(content["speakers"]))

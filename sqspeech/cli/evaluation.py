@@ -86,7 +86,7 @@ def evaluate(
             parallel=parallel,
             conversion=(conversion, train) if conversion and train else None,
             judges=options if judges else None,
-            vocoder=vocoder or "world",
+            vocoder=vocoder,
             workers=workers,
         )
     write_text(output, json.dumps(metrics, indent=2) + "\n")

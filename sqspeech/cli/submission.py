@@ -72,7 +72,7 @@ def submit(
     if distance is Distance.dtw_kl and not one_hot:
         raise SqspeechError("--distance dtw_kl compares distributions, which code vectors are not; add --one-hot")
     part = plan(data, language.value, synthesis)
-    converter = Converter.load(checkpoint, find_device(device), vocoder or "world")
+    converter = Converter.load(checkpoint, find_device(device), vocoder)
     kinds = [Representation[name] for name in ("one_hot" if one_hot else "vectors", *auxiliary)]
     failures = build(converter, part, output, kinds)
     failures.check(len(part.utterances) + len(part.conversions) - len(failures.reasons), strict=False)

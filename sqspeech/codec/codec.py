@@ -44,8 +44,8 @@ class Codec:
     precision
         Of the encoder. In bfloat16 it is faster on some machines, and codes then depend on rounding.
     vocoder
-        The one that is used where no other is named; WORLD for conversion and, for decoding, one that needs no pitch
-        when None.
+        The one that is used where no other is named. When None it is, for conversion and for decoding with a pitch, the
+        model's own or else WORLD, and for decoding without a pitch one that needs none.
 
     Attributes
     ----------
@@ -236,7 +236,7 @@ class Codec:
             The speaker of the recording where the model knows it: its pitch is then that of all its training speech,
             and otherwise that of this recording.
         vocoder
-            By name or ready made; WORLD when None.
+            By name or ready made; when None the model's own, or WORLD where it has none.
 
         Returns
         -------
@@ -253,7 +253,7 @@ class Codec:
         rule, target = PitchRule.parse(pitch), find_speaker(self.trained, to)
         samples = samples_of(audio, sample_rate, self.sample_rate)
         out = np.zeros(len(samples), np.float32)
-        self.synthesizer.convert([out], samples, [target], self._for_speech(vocoder), pitch=rule, source=source)
+        self.synthesizer.convert([out], samples, [target], self.for_speech(vocoder), pitch=rule, source=source)
         return out, self.sample_rate
 
     def copy(self, samples: Samples, vocoder: Vocoder | str | None = None) -> Samples:
@@ -264,20 +264,29 @@ class Codec:
         return self.synthesizer.copy(samples, self.find_vocoder(vocoder or self.vocoder or "world_refined"))
 
     def find_vocoder(self, vocoder: Vocoder | str) -> Vocoder:
-        """Return a vocoder of a name, which is built once; raises ConfigError where there is none of this name."""
+        """Return a vocoder of a name, which is built once, or the one given.
+
+        Raises
+        ------
+        ConfigError
+            There is none of this name, or it must be trained and the model has none.
+        """
         if not isinstance(vocoder, str):
             return vocoder
         if vocoder not in self._vocoders:
-            self._vocoders[vocoder] = build_vocoder(vocoder, self.trained.config.features)
+            own = self.trained.vocoder
+            named = own if own and own.name == vocoder else build_vocoder(vocoder, self.trained.config.features)
+            self._vocoders[vocoder] = named
         return self._vocoders[vocoder]
 
-    def _for_speech(self, vocoder: Vocoder | str | None) -> Vocoder:
-        return self.find_vocoder(vocoder or self.vocoder or "world")
+    def for_speech(self, vocoder: Vocoder | str | None = None) -> Vocoder:
+        """Return the vocoder of recordings that are converted or copied; raises as `find_vocoder` does."""
+        return self.find_vocoder(vocoder or self.vocoder or self.trained.vocoder or "world")
 
     def vocoder_for_units(self, vocoder: Vocoder | str | None = None, pitch: Excitation | None = None) -> Vocoder:
         """Return the vocoder that `decode` uses; raises DataError where it needs a pitch and there is none."""
         if vocoder is None and pitch is not None:
-            return self._for_speech(None)
+            return self.for_speech(None)
         usable = without_pitch()
         chosen = self.find_vocoder(vocoder or usable[0])
         if chosen.needs_excitation and pitch is None:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -99,6 +100,20 @@ class Synthesizer:
         self._vocode([out], mels, pieces, own, [lambda mel: mel], vocoder)
         match_power(out, recording_statistics(samples, recording, self.hop_length).power)
         return out
+
+    @torch.inference_mode()
+    def log_mel(self, samples: Samples, speaker: TargetSpeaker) -> Float[Tensor, "T M"]:
+        """Return the log-mel that converting samples at the model's rate to a speaker gives the vocoder."""
+        recording, pieces = self._measure(samples)
+        statistics = recording_statistics(samples, recording, self.hop_length)
+        mels = self.decoder.mels(self.latents(recording), pieces, [speaker])
+        (restore,) = self._restorers(mels, pieces, 1, statistics.cepstrum_std)
+        parts, count = list[Tensor](), 1 + len(samples) // self.hop_length
+        for piece, (mel,) in zip(pieces, mels(), strict=True):
+            own = piece.own_frames(self.hop_length)
+            # A frame at the very end is no piece's own.
+            parts.append(restore(mel)[own.start : None if piece is pieces[-1] else own.stop])
+        return torch.cat(parts)[:count]
 
     def _measure(self, samples: Samples) -> tuple[ChunkedLogMel, list[Piece]]:
         # First of all, because it refuses what has no features.

@@ -26,7 +26,7 @@ class Converter:
     trained
         The model.
     vocoder
-        By name or ready made; WORLD when None.
+        By name or ready made; when None the model's own, or WORLD where it has none.
 
     Attributes
     ----------
@@ -38,14 +38,14 @@ class Converter:
 
     def __init__(self, trained: TrainedModel, vocoder: Vocoder | str | None = None) -> None:
         self.codec = Codec(trained)
-        self.vocoder: Vocoder = self.codec.find_vocoder(vocoder or "world")
+        self.vocoder: Vocoder = self.codec.for_speech(vocoder)
 
     @classmethod
     def load(
         cls,
         path: Path | str,
         device: torch.device | str = "cpu",
-        vocoder: str = "world",
+        vocoder: str | None = None,
         stages: int | None = None,
     ) -> "Converter":
         """Load the converter of a checkpoint, with its first `stages` alone if given.

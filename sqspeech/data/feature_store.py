@@ -1,19 +1,15 @@
 """Features on disk: a Kaldi data directory with feats.scp, feats.ark and the LogMelConfig they were made with."""
 
 import json
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import BinaryIO
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
 from sqspeech.data.data_dir import DataDir
-from sqspeech.data.feature_ark import HEAD, open_ark, read_matrix, read_shape
-from sqspeech.data.feature_locations import AGAIN, Location, scan_locations
+from sqspeech.data.feature_locations import AGAIN, scan_locations
 from sqspeech.data.findings import refuse
+from sqspeech.data.matrix_store import MatrixStore
 from sqspeech.errors import DataError
 from sqspeech.features import LogMelConfig
 
@@ -21,55 +17,20 @@ STATE_NAME = "features.json"
 
 
 @dataclass(frozen=True, kw_only=True)
-class FeatureStore:
+class FeatureStore(MatrixStore):
     """The log-mels of a data directory.
 
     Attributes
     ----------
-    path
-        The dump's folder.
-    data
-        The utterances that have features.
     config
         What the features were made with.
     """
 
-    path: Path
-    data: DataDir
     config: LogMelConfig
-    _locations: dict[str, Location]
 
-    def __len__(self) -> int:
-        return len(self.data)
-
-    def read(self, utt_id: str) -> NDArray[np.float32]:
-        """Return the log-mel of an utterance, shape (T, M)."""
-        return read_matrix(*self._locations[utt_id])
-
-    def place(self, utt_id: str) -> tuple[Path, int]:
-        """Return the ark that holds an utterance, and the byte at which its values begin."""
-        ark, offset = self._locations[utt_id]
-        return ark, offset + HEAD
-
-    def lengths(self) -> list[int]:
-        """Return the number of frames of each utterance, in order, without reading them.
-
-        Raises
-        ------
-        DataError
-            An ark has no whole matrix of `config.n_mels` columns at its place by feats.scp.
-        """
-        lengths, arks = [], dict[Path, BinaryIO]()
-        with ExitStack() as stack:
-            for utterance in self.data:
-                path, offset = self._locations[utterance.utt_id]
-                if path not in arks:
-                    arks[path] = stack.enter_context(open_ark(path))
-                frames, bands = read_shape(arks[path], offset)
-                if fault := band_fault(bands, self.config):
-                    raise DataError(f"{path}: {utterance.utt_id} has {fault}; {AGAIN}")
-                lengths.append(frames)
-        return lengths
+    def fault(self, columns: int) -> str:
+        """See `MatrixStore`."""
+        return f"{band_fault(columns, self.config)}; {AGAIN}"
 
     @classmethod
     def open(cls, path: Path, expected: LogMelConfig | None = None) -> "FeatureStore":
@@ -86,7 +47,7 @@ class FeatureStore:
         data = DataDir.read(path)
         locations, findings = scan_locations(path, [utterance.utt_id for utterance in data])
         refuse(findings)
-        return cls(path=path, data=data, config=config, _locations=locations)
+        return cls(path=path, data=data, width=config.n_mels, config=config, _locations=locations)
 
 
 @dataclass(frozen=True, kw_only=True)

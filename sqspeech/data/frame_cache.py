@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sqspeech.data.feature_store import FeatureStore
+from sqspeech.data.matrix_store import MatrixStore
 from sqspeech.progress import track
 
 Residency = Literal["auto", "device", "host", "disk"]
@@ -50,8 +50,21 @@ class PackedFrames(Protocol):
         """Return one line: how much memory, of what."""
 
 
+def load_joined(
+    stores: Sequence[MatrixStore], residency: Residency, storage: Storage, device: torch.device, *, sharers: int = 1
+) -> PackedFrames:
+    """Bring the frames of several stores of the same utterances to one place; see `load_frames`.
+
+    A frame has the columns of all stores, in their order.
+    """
+    size = sum(sum(store.lengths()) * store.width for store in stores) * _dtype(storage).itemsize
+    if residency == "auto":
+        residency = _choose(size, device, sharers)
+    return JoinedFrames([load_frames(store, residency, storage, device) for store in stores])
+
+
 def load_frames(
-    store: FeatureStore, residency: Residency, storage: Storage, device: torch.device, *, sharers: int = 1
+    store: MatrixStore, residency: Residency, storage: Storage, device: torch.device, *, sharers: int = 1
 ) -> PackedFrames:
     """Bring the frames of a dump to where they stay while training.
 
@@ -65,13 +78,13 @@ def load_frames(
         The dump is damaged.
     """
     lengths = store.lengths()
-    size = sum(lengths) * store.config.n_mels * _dtype(storage).itemsize
+    size = sum(lengths) * store.width * _dtype(storage).itemsize
     if residency == "auto":
         residency = _choose(size, device, sharers)
     if residency == "disk":
         return MappedFrames(store, lengths, device)
     home = device if residency == "device" else torch.device("cpu")
-    frames = torch.empty(sum(lengths), store.config.n_mels, dtype=_dtype(storage), device=home)
+    frames = torch.empty(sum(lengths), store.width, dtype=_dtype(storage), device=home)
     utterances = track((store.read(u.utt_id) for u in store.data), "loading features", len(store))
     _fill(frames, utterances)
     return ResidentFrames(frames, lengths, device)
@@ -108,9 +121,9 @@ class MappedFrames:
 
     resident = False
 
-    def __init__(self, store: FeatureStore, lengths: Sequence[int], device: torch.device) -> None:
+    def __init__(self, store: MatrixStore, lengths: Sequence[int], device: torch.device) -> None:
         self.lengths, self.device = torch.tensor(lengths), device
-        self._width = 4 * store.config.n_mels
+        self._width = 4 * store.width
         self._firsts = np.cumsum([0, *lengths[:-1]])
         places = [store.place(utterance.utt_id) for utterance in store.data]
         self._arks = [np.memmap(ark, np.uint8, mode="r") for ark in dict.fromkeys(ark for ark, _ in places)]
@@ -134,6 +147,22 @@ class MappedFrames:
         size = int(self.lengths.sum()) * self._width
         lists = LISTED * len(self.lengths) / 1e9
         return f"{size / 1e9:.2f} GB of features (float32) mapped from disk, {lists:.2f} GB of lists in memory"
+
+
+class JoinedFrames:
+    """Frames whose columns lie in several places; all of these are resident, or none is."""
+
+    def __init__(self, parts: Sequence[PackedFrames]) -> None:
+        self._parts, self.lengths = parts, parts[0].lengths
+        self.device, self.resident = parts[0].device, parts[0].resident
+
+    def gather(self, starts: Int[Tensor, " B"], length: int) -> Float[Tensor, "B T M"]:
+        """See `PackedFrames`."""
+        return torch.cat([part.gather(starts, length) for part in self._parts], dim=-1)
+
+    def describe(self) -> str:
+        """See `PackedFrames`."""
+        return " and ".join(part.describe() for part in self._parts)
 
 
 def _fill(frames: Tensor, utterances: Iterator[NDArray[np.float32]]) -> None:

@@ -32,7 +32,6 @@ from sqspeech.failures import Failures
 from sqspeech.features import LogMel
 from sqspeech.models.geometry import centres
 from sqspeech.progress import track
-from sqspeech.vocoders import build_vocoder
 
 type Recordings = dict[str, NDArray[np.float32]]
 
@@ -45,7 +44,7 @@ def evaluate(
     parallel: bool = False,
     conversion: tuple[Path, DataDir] | None = None,
     judges: JudgeOptions | None = None,
-    vocoder: str = "world",
+    vocoder: str | None = None,
     workers: Workers = Processes(),  # noqa: B008 (frozen)
 ) -> tuple[dict[str, Any], Failures]:
     """Measure reconstruction, codebook and bitrate; also ABX where `item` is given, and the rest on request.
@@ -65,7 +64,7 @@ def evaluate(
     judges
         Judges of the recordings, their copies and reconstructions, and the conversions to pairs where these are given.
     vocoder
-        The vocoder of what is synthesised.
+        The vocoder of what is synthesised; see `Converter`.
     workers
         Who synthesises it.
 
@@ -80,7 +79,7 @@ def evaluate(
     failures = Failures()
     recordings: Recordings = {}
     config = trained.config.features
-    converter = Converter(trained, build_vocoder(vocoder, config))
+    converter = Converter(trained, vocoder)
     judged = SpeechEvaluation(judges, converter.codec, failures) if judges else None
     inputs = _inputs(trained, data, recordings, failures)
     reconstruction = measure_reconstruction(trained.model, inputs, config.top_db)

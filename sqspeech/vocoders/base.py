@@ -13,7 +13,8 @@ from sqspeech.registry import Registry
 class Vocoder(Protocol):
     """A log-mel of T frames, and the excitation of the same frames, to (T - 1) * hop_length samples.
 
-    It is made of the parameters of the log-mel; threads may share it.
+    It is made of the parameters of the log-mel; threads may share it. The method `restore` of the class of a trained
+    one makes it of them, of what the checkpoint of a model stores of it, and of a device.
 
     Attributes
     ----------

@@ -48,6 +48,17 @@ sqspeech evaluate-units exp/iv/unseen --data data/unseen --item data/unseen/phon
 # stage 7: Report
 sqspeech report exp/iv -o exp/iv/report.html
 """
+OWN = "--config conf/vocoder.yaml --set inputs.codec=exp/iv/best.ckpt --set inputs.decoded=0.5"
+VOCODER = f"""\
+# stage 3: Vocoder data (train)
+sqspeech vocoder-data dump/train {OWN} --jobs 2
+# stage 3: Vocoder data (dev)
+sqspeech vocoder-data dump/dev {OWN} --jobs 2
+# stage 3: Vocoder
+sqspeech train dump exp/iv/vocoder {OWN} --device cpu
+# stage 3: Vocoder into the model
+sqspeech attach-vocoder exp/iv/best.ckpt exp/iv/vocoder/best.ckpt -o exp/iv/speech.ckpt
+"""
 
 
 def test_the_stages():
@@ -55,6 +66,9 @@ def test_the_stages():
     assert bash(RECIPE, *options) == COMMANDS
     assert bash(RECIPE, *options, "--soft=") == COMMANDS.replace("--soft ", "")
     judges = "--train data/train --judge words --judgements exp/judgements"
+    spoken = bash(RECIPE, *options, "--vocoder", "vocoder")
+    assert spoken.replace(VOCODER, "").replace("exp/iv/speech.ckpt", "exp/iv/best.ckpt") == COMMANDS
+    assert spoken.count("exp/iv/speech.ckpt") == 3
     assert bash(RECIPE, *options, "--judges", "words") == COMMANDS.replace("--train data/train", judges)
 
 
