@@ -7,7 +7,7 @@ from corpus import voice
 
 from sqspeech.errors import ConfigError, DataError
 from sqspeech.features import LogMel, LogMelConfig
-from sqspeech.pitch import Excitation, track_f0
+from sqspeech.pitch import Excitation, harvest_f0
 from sqspeech.vocoders.neural import NeuralVocoder
 from sqspeech.vocoders.pulses import running_phase
 from sqspeech.vocoders.source_filter import Filters, SourceFilter, SourceFilterConfig
@@ -30,7 +30,7 @@ def excitation(f0: np.ndarray) -> Excitation:
 @pytest.fixture(scope="module")
 def speech_like() -> tuple[torch.Tensor, Excitation]:
     samples = np.concatenate([voice(150.0, 0), voice(220.0, 1)])
-    return LogMel(CONFIG)(torch.from_numpy(samples)), excitation(track_f0(samples, 16000, HOP))
+    return LogMel(CONFIG)(torch.from_numpy(samples)), excitation(harvest_f0(samples, 16000, HOP))
 
 
 @pytest.mark.parametrize("overlap", [4, 6])
@@ -106,7 +106,7 @@ def test_the_pitch_is_that_of_the_excitation(speech_like):
     torch.nn.init.zeros_(network.last.weight)
     for semitones in (0, 5):
         f0 = source.f0 * 2 ** (semitones / 12)
-        found = track_f0(NeuralVocoder(CONFIG, network)(mel, excitation(f0)).numpy(), 16000, HOP)
+        found = harvest_f0(NeuralVocoder(CONFIG, network)(mel, excitation(f0)).numpy(), 16000, HOP)
         both = (found[: len(f0)] > 0) & (f0[: len(found)] > 0)
         assert both.mean() > 0.5
         assert np.median(np.abs(12 * np.log2(found[both] / f0[both]))) < 0.1
