@@ -68,7 +68,7 @@ def test_the_stages():
     judges = "--train data/train --judge words --judgements exp/judgements"
     spoken = bash(RECIPE, *options, "--vocoder", "vocoder")
     assert spoken.replace(VOCODER, "").replace("exp/iv/speech.ckpt", "exp/iv/best.ckpt") == COMMANDS
-    assert spoken.count("exp/iv/speech.ckpt") == 3
+    assert spoken.count("exp/iv/speech.ckpt") == 4
     assert bash(RECIPE, *options, "--judges", "words") == COMMANDS.replace("--train data/train", judges)
 
 
