@@ -4,7 +4,7 @@ INSTALLED := .venv/.installed
 SHELL_FILES := $(wildcard .ci/* benchmarks/*.sh recipes/*.sh recipes/*/*.sh)
 PYTHON_IS_NEW := -c 'import sys; sys.exit(sys.version_info < (3, 12))'
 
-.PHONY: help demo test lint wheel lock
+.PHONY: help demo test lint docs wheel lock
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' Makefile
@@ -23,6 +23,10 @@ lint: $(INSTALLED) ## run the linters and the type checker
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/shellcheck --external-sources --source-path=SCRIPTDIR $(SHELL_FILES)
+
+docs: $(INSTALLED) ## build the documentation site, site/html, and refuse dead links
+	@$(BIN)/python docs/generate site/source
+	@$(BIN)/zensical build --strict --clean
 
 wheel: ## install the wheel into empty environments, outside the checkout, and use it; needs uv and the demo's model
 	.ci/wheel

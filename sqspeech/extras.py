@@ -7,8 +7,8 @@ from sqspeech.errors import SqspeechError
 
 # Packages that are imported by another name than they are installed by.
 DISTRIBUTIONS = {"PIL": "pillow", "sklearn": "scikit-learn"}
-# Everything that a developer of sqspeech needs.
-DEVELOPMENT = "dev"
+# What developers of sqspeech need, and no command.
+DEVELOPMENT = {"dev", "docs"}
 
 
 @contextmanager
@@ -52,7 +52,7 @@ def requirements() -> dict[str, set[str]]:
     from packaging.requirements import Requirement
     from packaging.utils import canonicalize_name
 
-    extras = set(metadata("sqspeech").get_all("Provides-Extra", [])) - {DEVELOPMENT}
+    extras = set(metadata("sqspeech").get_all("Provides-Extra", [])) - DEVELOPMENT
     found: dict[str, set[str]] = {extra: set() for extra in ("", *sorted(extras))}
     for requirement in map(Requirement, requires("sqspeech") or []):
         marker = requirement.marker

@@ -1,28 +1,33 @@
-"""The Python examples of the README run as they stand."""
+"""The README is one page, its figures are those of the recipes, and its example decodes what it encoded."""
 
 import re
-import shutil
-from pathlib import Path
 
 import numpy as np
 import soundfile
-from corpus import voice
+from examples import ROOT, blocks, prepare, run
 
-README = (Path(__file__).parents[1] / "README.md").read_text()
-SECTION = README.partition("## From Python")[2].partition("\n## ")[0]
-EXAMPLES = re.findall(r"^```python\n(.*?)^```", SECTION, re.DOTALL | re.MULTILINE)
+README = ROOT / "README.md"
+TEXT = README.read_text(encoding="utf-8")
+
+
+def test_it_is_one_page():
+    assert len(TEXT.split()) < 1000
+
+
+def test_a_row_of_its_results_is_a_row_of_the_recipe():
+    table = TEXT.partition("## Results")[2].partition("## ")[0]
+    rows = [line for line in table.splitlines() if re.match(r"\| `", line)]
+    assert len(rows) >= 3
+    assert set(rows) <= set((ROOT / "recipes/librispeech/RESULTS.md").read_text(encoding="utf-8").splitlines())
 
 
 def test_speech_is_encoded_and_decoded(experiment, tmp_path, monkeypatch, capsys):
+    prepare(tmp_path, experiment.root)
     monkeypatch.chdir(tmp_path)
-    checkpoint, wav = Path("recipes/mini/exp/demo/best.ckpt"), Path("recipes/mini/data/wav/m1/m1-067.wav")
-    for path in (checkpoint, wav):
-        path.parent.mkdir(parents=True)
-    shutil.copy(experiment.checkpoint, checkpoint)
-    soundfile.write(wav, voice(120.0, 0, 1.0), 16000)
-    (example,) = EXAMPLES
-    exec(example, {})
+    (example,) = [block for block in blocks(README) if block.language == "python"]
+    run(example, {})
     assert "[" in capsys.readouterr().out
-    decoded, rate = soundfile.read("decoded.wav")
-    assert (len(decoded), rate) == (16000, 16000)
+    source, rate = soundfile.read("recipes/mini/data/wav/m1/m1-067.wav")
+    decoded, decoded_rate = soundfile.read("decoded.wav")
+    assert (len(decoded), decoded_rate) == (len(source), rate)
     assert np.abs(decoded).max() > 0
