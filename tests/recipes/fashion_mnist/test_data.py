@@ -76,6 +76,7 @@ def test_cifar_has_planes_of_colours(tmp_path):
         (gzip.compress(b"\0\0"), r"2 bytes are no IDX file"),
         (gzip.compress(idx(PIXELS[:5])), r"5 training and 12 test images are too few"),
     ],
+    ids=["truncated", "damaged", "plain", "labels", "short", "empty", "few"],
 )
 def test_a_bad_file_is_one_line_and_leaves_nothing(tmp_path, content, reason):
     source = write(tmp_path / "source", content, gzip.compress(idx(PIXELS)))
