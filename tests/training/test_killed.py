@@ -4,6 +4,7 @@ import multiprocessing
 import random
 import time
 from dataclasses import replace
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import torch
@@ -33,6 +34,15 @@ def log(exp: Path) -> list[str]:
     return [line.partition(', "steps_per_second"')[0] for line in lines]
 
 
+def lines(path: Path) -> int:
+    return len(path.read_text().splitlines()) if path.exists() else 0
+
+
+def wait_for(child: BaseProcess, path: Path, count: int) -> None:
+    while child.is_alive() and lines(path) < count:
+        time.sleep(0.005)
+
+
 def test_twenty_kills_change_no_byte(experiment, tmp_path):
     straight, cut = tmp_path / "straight", tmp_path / "cut"
     steps, killed, begun = 400, 0, 0
@@ -44,14 +54,16 @@ def test_twenty_kills_change_no_byte(experiment, tmp_path):
         child = context.Process(target=train, args=(experiment.root, cut, steps))
         child.start()
         # After a time from the first sign of this child, so that kills hit the loading, the steps and the writing.
-        runs = cut / "runs.jsonl"
-        while child.is_alive() and (len(runs.read_text().splitlines()) if runs.exists() else 0) <= begun:
-            time.sleep(0.005)
+        # Every fourth takes some steps and writes a checkpoint, however busy the machine is.
+        runs, steps_log = cut / "runs.jsonl", cut / "metrics.jsonl"
+        wait_for(child, runs, begun + 1)
+        if killed % 4 == 3:
+            wait_for(child, steps_log, lines(steps_log) + 4)
         time.sleep(draw.uniform(0, 0.25))
         child.kill()
         child.join()
         killed += child.exitcode == -9
-        begun = len(runs.read_text().splitlines())
+        begun = lines(runs)
         assert child.exitcode in (-9, 0)
         steps += 50 * (child.exitcode == 0)
     step = read_checkpoint(cut / "last.ckpt", CPU)["training"]["step"]
