@@ -1,4 +1,4 @@
-"""What the decoders share: speakers by index, and the time jitter of training."""
+"""Common base of the decoders: speakers by index, and the time jitter of training."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence

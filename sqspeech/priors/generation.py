@@ -26,7 +26,7 @@ COLUMNS = ("utt_id", "target", "output", "prompt", "prompt_seconds", "seconds")
 
 @dataclass(frozen=True, kw_only=True)
 class GenerationRequest:
-    """What is to be generated: `count` samples of some `seconds`, beside a prompt, of the draws of a seed."""
+    """Request for `count` samples of some `seconds`, beside a prompt, of the draws of a seed."""
 
     seconds: float
     count: int

@@ -12,7 +12,7 @@ from sqspeech.codec.units import UnitInfo, Units
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
 class StepConfig:
-    """What a step is: a unit or, with `runs`, a run of equal units with its duration, of at most `longest_run` units.
+    """Kind of a step: a unit or, with `runs`, a run of equal units with its duration, of at most `longest_run` units.
 
     A run that is longer is more than one step.
     """

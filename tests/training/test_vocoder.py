@@ -115,7 +115,7 @@ def test_a_row_has_the_frame_s_decoded_log_mel_pitch_and_samples(place, experime
 
 
 class Spy(GriffinLim):
-    """What a vocoder is given."""
+    """Input of a vocoder."""
 
     def __init__(self) -> None:
         super().__init__(LogMelConfig(), 2)

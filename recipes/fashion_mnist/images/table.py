@@ -19,7 +19,7 @@ from sqspeech.training.tasks.base import load_task_config
 
 @checked_dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
 class Table:
-    """What is compared.
+    """Models to compare.
 
     Attributes
     ----------
@@ -57,7 +57,7 @@ class Run:
 
     @property
     def metrics_path(self) -> Path:
-        """What `images.evaluate` wrote of it."""
+        """The file that `images.evaluate` wrote of it."""
         return self.folder / "metrics.json"
 
     def metrics(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What is reconstructed: values of pixels, or their classes; each with its likelihood and its measures."""
+"""Targets of reconstruction: values of pixels, or their classes; each with its likelihood and its measures."""
 
 from typing import ClassVar, Protocol
 

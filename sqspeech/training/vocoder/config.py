@@ -15,7 +15,7 @@ _STRICT = ConfigDict(extra="forbid", strict=True)
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class InputConfig:
-    """What the network is given for the log-mel of the recording.
+    """Input of the network in place of the log-mel of the recording.
 
     Of a share of the crops, `decoded`, it is what the checkpoint `codec` decodes with their own speaker; of another,
     `blurred`, the recording's averaged over neighbouring frames and bands.

@@ -1,4 +1,4 @@
-"""What the task `vocoder` trains, with what it is trained by."""
+"""Network of the task `vocoder`, with its losses and discriminators."""
 
 from copy import deepcopy
 
