@@ -77,7 +77,7 @@ def test_each_target_goes_with_each_quantiser(target, quantizer):
 
 
 def test_codes_are_in_raster_order():
-    """Where the network sees its own pixels alone, changing a pixel of the right upper quarter changes code 1."""
+    """A pixel of the right upper quarter changes code 1, of a network whose codes depend on their own pixels alone."""
     torch.manual_seed(0)
     model = ImageSQVAE(config(images={"resize": 2}, network={"num_down": 0}), 1).eval()
     with torch.no_grad():
