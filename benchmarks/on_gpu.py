@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,18 +13,21 @@ from typing import Any
 # In seconds. What a command of a queue or of a lent machine may last is often 600.
 BUDGET = 585
 LEAST = 10
-NEEDED = ("torch", "torchaudio", "librosa", "soundfile", "pyworld", "pydantic", "fastabx", "kaldiio", "typer", "rich")
+NEEDED = ("torch", "torchaudio", "librosa", "soundfile", "pyworld", "pydantic", "torchdtw", "kaldiio", "typer", "rich")
 NEEDED_BY_TESTS = ("pytest", "hypothesis", "beartype")
+# Without recordings.
+NEEDED_TO_SPEAK = ("espeakng_loader",)
 HERE = Path(__file__).resolve().parent
 
 
 @dataclass(frozen=True)
 class Part:
-    """A script of this folder with its arguments, and the seconds after which it is ended."""
+    """A script of this folder with its arguments, the seconds after which it is ended, and whether it needs speech."""
 
     name: str
     arguments: tuple[str, ...]
     seconds: int
+    speech: bool = True
 
 
 PARTS = (
@@ -32,14 +35,15 @@ PARTS = (
     Part("features", ("--device", "cuda", "--minutes", "4", "--repeats", "20"), 70),
     Part("units", ("--device", "cuda", "--minutes", "20"), 60),
     Part("conversion", ("--device", "cuda", "--seconds", "60"), 80),
-    Part("residency", ("--device", "cuda", "--steps", "400", "--hours", "4", "--utterances", "4000"), 100),
-    Part("quantizer", ("--rounds", "1", "--seconds", "10", "--checked", "1000"), 90),
+    Part("residency", ("--device", "cuda", "--steps", "400", "--hours", "4", "--utterances", "4000"), 100, speech=False),
+    Part("quantizer", ("--rounds", "1", "--seconds", "10", "--checked", "1000"), 90, speech=False),
 )
 
 
-def missing() -> list[str]:
+def missing(recordings: Sequence[str]) -> list[str]:
     """Return what is missing here, in words."""
-    lacking = [name for name in (*NEEDED, *NEEDED_BY_TESTS) if not find_spec(name)]
+    needed = (*NEEDED, *NEEDED_BY_TESTS, *(() if recordings else NEEDED_TO_SPEAK))
+    lacking = [name for name in needed if not find_spec(name)]
     if lacking:
         return [f"{', '.join(lacking)}: install requirements.lock, and this project with pip install --no-deps -e ."]
     import torch
@@ -76,17 +80,18 @@ def _numbers(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str,
             yield f"{prefix}{key}", value
 
 
-def measure(folder: Path) -> dict[str, Any]:
+def measure(folder: Path, recordings: Sequence[str]) -> dict[str, Any]:
     """Run the tests and all parts; what is done is in FOLDER/figures.json at any time."""
     import torch
 
     start, found = time.monotonic(), {"gpu": torch.cuda.get_device_name(), "torch": torch.__version__}
     tests = [sys.executable, "-m", "pytest", "-q", "-m", "gpu", "-p", "no:cacheprovider"]
     parts: dict[str, Any] = {}
-    for part in (Part("tests", (), 180), *PARTS):
+    for part in (Part("tests", (), 180, speech=False), *PARTS):
         left = BUDGET - (time.monotonic() - start)
         result = folder / f"{part.name}.json"
-        script = [sys.executable, str(HERE / f"{part.name}.py"), *part.arguments, "--json", str(result)]
+        speech = recordings if part.speech else ()
+        script = [sys.executable, str(HERE / f"{part.name}.py"), *speech, *part.arguments, "--json", str(result)]
         print(f"{part.name}: at most {min(part.seconds, left):.0f} s", flush=True)
         began = time.monotonic()
         how = run(part.name, tests if part.name == "tests" else script, folder, min(part.seconds, left))
@@ -95,8 +100,8 @@ def measure(folder: Path) -> dict[str, Any]:
     return found | {"parts": parts}
 
 
-def main(folder: Path) -> int:
-    if lacking := missing():
+def main(folder: Path, recordings: Sequence[str] = ()) -> int:
+    if lacking := missing(recordings):
         print("missing:", *lacking, sep="\n  ", file=sys.stderr)
         return 1
     from measuring import print_table
@@ -104,7 +109,7 @@ def main(folder: Path) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("*.json"):
         old.unlink()
-    found = measure(folder)
+    found = measure(folder, recordings)
     rows = []
     for name, part in found["parts"].items():
         rows.append([name, part["how"], f"{part['seconds']:.0f} s"])
@@ -114,4 +119,4 @@ def main(folder: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main(Path(sys.argv[1]), sys.argv[2:]))

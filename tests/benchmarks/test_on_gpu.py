@@ -48,7 +48,7 @@ def test_a_part_that_fails_or_lasts_too_long_does_not_end_the_others(on_gpu, mon
     parts = [on_gpu.Part("bad", (), 50), on_gpu.Part("slow", (), 1), on_gpu.Part("good", (), 50)]
     monkeypatch.setattr(on_gpu, "PARTS", parts)
     monkeypatch.setattr(on_gpu, "LEAST", 0)
-    monkeypatch.setattr(on_gpu, "missing", list)
+    monkeypatch.setattr(on_gpu, "missing", lambda recordings: [])
     folder = tmp_path / "figures"
     assert on_gpu.main(folder) == 1
     found = json.loads((folder / "figures.json").read_text())
@@ -63,3 +63,14 @@ def test_a_part_that_fails_or_lasts_too_long_does_not_end_the_others(on_gpu, mon
 
 def test_what_the_budget_has_no_time_for_is_left_out(on_gpu, monkeypatch, tmp_path):
     assert on_gpu.run("late", ["false"], tmp_path, 3.0) == f"left out: {on_gpu.BUDGET} s are over"
+
+
+def test_recordings_are_given_to_those_that_measure_with_speech(on_gpu, monkeypatch, tmp_path):
+    (tmp_path / "echo.py").write_text("import json, sys\nopen(sys.argv[-1], 'w').write(json.dumps({'n': len(sys.argv)}))")
+    monkeypatch.setattr(on_gpu, "HERE", tmp_path)
+    monkeypatch.setattr(on_gpu, "PARTS", [on_gpu.Part("echo", (), 50), on_gpu.Part("echo", (), 50, speech=False)])
+    monkeypatch.setattr(on_gpu, "LEAST", 0)
+    counts = []
+    monkeypatch.setattr(on_gpu, "figures_of", lambda path: counts.append(path.exists() and json.loads(path.read_text())))
+    on_gpu.measure(tmp_path, ["a.wav", "b.wav"])
+    assert counts[1:] == [{"n": 5}, {"n": 3}]
