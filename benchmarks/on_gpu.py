@@ -35,7 +35,12 @@ PARTS = (
     Part("features", ("--device", "cuda", "--minutes", "4", "--repeats", "20"), 70),
     Part("units", ("--device", "cuda", "--minutes", "20"), 60),
     Part("conversion", ("--device", "cuda", "--seconds", "60"), 80),
-    Part("residency", ("--device", "cuda", "--steps", "400", "--hours", "4", "--utterances", "4000"), 100, speech=False),
+    Part(
+        "residency",
+        ("--device", "cuda", "--steps", "400", "--hours", "4", "--utterances", "4000"),
+        100,
+        speech=False,
+    ),
     Part("quantizer", ("--rounds", "1", "--seconds", "10", "--checked", "1000"), 90, speech=False),
 )
 
