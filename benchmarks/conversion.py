@@ -10,6 +10,7 @@ faster than real time the network and conversion are, and how long a speaker tak
 import json
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
@@ -31,16 +32,19 @@ from sqspeech.conversion import Converter, convert_all, plan
 from sqspeech.conversion.enrolment import fit_embedding
 from sqspeech.data.inputs import read_inputs
 from sqspeech.pitch import Excitation, SpeakerPitch, aperiodicity, harvest_f0, track_f0
+from sqspeech.vocoders.source_filter import SourceFilter, SourceFilterConfig
 
 SPEAKERS = [f"p{number:03}" for number in range(109)]
-VOCODERS = ("world", "world_refined", "griffin_lim")
+VOCODERS = ("world", "neural", "world_refined", "griffin_lim")
 
 
 def write_checkpoint(path: Path) -> None:
-    """Write a model of the published size that was not trained."""
+    """Write a model of the published size, and a vocoder of the usual size, that were not trained."""
     config, pitch = ExperimentConfig(), SpeakerPitch(log_mean=5.0, log_std=0.2)
-    model = build_model(config, len(SPEAKERS))
-    write_content(path, checkpoint_content(config, SPEAKERS, dict.fromkeys(SPEAKERS, pitch), model, {}))
+    model, size = build_model(config, len(SPEAKERS)), SourceFilterConfig()
+    vocoder = {"name": "neural", "network": asdict(size), "model": SourceFilter(size, config.features).state_dict()}
+    content = checkpoint_content(config, SPEAKERS, dict.fromkeys(SPEAKERS, pitch), model, {})
+    write_content(path, content | {"vocoder": vocoder})
 
 
 def speech(paths: list[Path], seconds: float) -> list[Samples]:
@@ -90,8 +94,9 @@ def measure_speed(checkpoint: Path, samples: list[Samples]) -> dict[str, float]:
 
 
 def parts(converter: Converter, samples: Sequence[Samples]) -> dict[str, Callable[[], object]]:
-    """Return the work of each part of a conversion with WORLD, of all of the network, and of Harvest in place of F0."""
+    """Return the work of each part of a conversion, of all of the network, and of Harvest in place of F0."""
     codec, hop = converter.codec, converter.trained.config.features.hop_length
+    neural = codec.find_vocoder("neural")
     tracks = [track_f0(each, RATE, hop) for each in samples]
     noises = [aperiodicity(each, f0, RATE, hop) for each, f0 in zip(samples, tracks, strict=True)]
     sources = [Excitation(f0=f0, aperiodicity=noise) for f0, noise in zip(tracks, noises, strict=True)]
@@ -103,6 +108,7 @@ def parts(converter: Converter, samples: Sequence[Samples]) -> dict[str, Callabl
         "encoder": lambda: [codec.synthesizer.latents(codec.encoder.measured(each)) for each in samples],
         "network": lambda: through_the_network(converter, samples),
         "vocoder": lambda: [converter.vocoder(*each) for each in zip(mels, sources, strict=True)],
+        "neural_vocoder": lambda: [neural(*each) for each in zip(mels, sources, strict=True)],
     }
 
 

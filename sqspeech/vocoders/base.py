@@ -44,3 +44,10 @@ def build_vocoder(name: str, config: LogMelConfig) -> Vocoder:
 def without_pitch() -> list[str]:
     """Return the names of the vocoders that need no pitch."""
     return [name for name in VOCODERS.names() if not VOCODERS[name].needs_excitation]
+
+
+def check_excitation(excitation: Excitation | None, log_mel: Tensor) -> Excitation:
+    """Return the excitation of a log-mel (T, M); raises ValueError where there is none, or it has not T frames."""
+    if excitation is None or len(excitation.f0) != len(log_mel):
+        raise ValueError(f"an excitation of {len(log_mel)} frames is needed")
+    return excitation

@@ -15,7 +15,7 @@ from torch.nn import functional
 from sqspeech.errors import ConfigError
 from sqspeech.features import LogMelConfig
 from sqspeech.pitch import Excitation
-from sqspeech.vocoders.base import VOCODERS
+from sqspeech.vocoders.base import VOCODERS, check_excitation
 from sqspeech.vocoders.mel_inverse import amplitudes, check
 from sqspeech.vocoders.pulses import PulseTrack, running_phase
 from sqspeech.vocoders.source_filter import SourceFilter, SourceFilterConfig
@@ -81,8 +81,7 @@ class NeuralVocoder:
             There is no excitation, or it has another number of frames.
         """
         check(log_mel, self.config)
-        if excitation is None or len(excitation.f0) != len(log_mel):
-            raise ValueError(f"an excitation of {len(log_mel)} frames is needed")
+        excitation = check_excitation(excitation, log_mel)
         mel = log_mel.float()[None]
         f0 = torch.from_numpy(excitation.f0).float().to(mel.device)[None]
         audible = (amplitudes(mel[0], self.config) > 0).any(1)

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from sqspeech.features import LogMelConfig
 from sqspeech.pitch import Excitation, pyworld
-from sqspeech.vocoders.base import VOCODERS
+from sqspeech.vocoders.base import VOCODERS, check_excitation
 from sqspeech.vocoders.mel_inverse import MelFit, amplitudes, check, resampled_filters
 
 FITS = 8
@@ -50,8 +50,7 @@ class World:
             There is no excitation, or it has another number of frames.
         """
         check(log_mel, self.config)
-        if excitation is None or len(excitation.f0) != len(log_mel):
-            raise ValueError(f"an excitation of {len(log_mel)} frames is needed")
+        excitation = check_excitation(excitation, log_mel)
         envelope = self._envelope(amplitudes(log_mel.float(), self.config), excitation.aperiodicity.shape[1])
         samples = synthesize(
             excitation, envelope.double().cpu().numpy(), self.config.sample_rate, self.config.hop_length
