@@ -120,7 +120,7 @@ def through_the_network(converter: Converter, samples: Sequence[Samples]) -> Non
         for each in samples:
             latents = codec.synthesizer.latents(codec.encoder.measured(each))
             pieces = cut(len(each), RATE, unit, each)
-            for mels in codec.synthesizer.decoder.mels(latents, pieces, [speaker])():
+            for mels in codec.synthesizer.decoder.mels([latents], pieces, [speaker])():
                 for mel in mels:
                     mel.cpu()
 

@@ -5,7 +5,7 @@ import io
 import warnings
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -45,13 +45,18 @@ def checkpoint_content(
     pitch: Mapping[str, SpeakerPitch],
     model: SQVAE,
     training: Mapping[str, Any],
+    bands: Mapping[str, list[float]] | None = None,
 ) -> dict[str, Any]:
-    """Return what a checkpoint holds; `training` is what the trainer needs to go on (plain values and tensors)."""
+    """Return what a checkpoint holds; `training` is what the trainer needs to go on (plain values and tensors).
+
+    For the others see `TrainedModel`.
+    """
     return {
         "format": FORMAT,
         "config": config.to_dict(),
         "speakers": speakers,
         "pitch": {name: [found.log_mean, found.log_std] for name, found in pitch.items()},
+        "bands": dict(bands or {}),
         "model": model.state_dict(),
         "training": dict(training),
     }
@@ -117,6 +122,8 @@ class TrainedModel:
         What it was trained with; a speaker's place in the list is its index.
     pitch
         Of those speakers of whom there was voiced speech.
+    bands
+        The mean of each band of the log-mel, of those speakers of whom it is known. Checkpoints of before have none.
     model
         In eval mode, on `device`.
     log_mel
@@ -139,6 +146,7 @@ class TrainedModel:
     digest: str
     ancestors: tuple[str, ...] = ()
     vocoder: Vocoder | None = None
+    bands: Mapping[str, list[float]] = field(default_factory=dict)
 
     @property
     def same_units(self) -> tuple[str, ...]:
@@ -173,6 +181,7 @@ class TrainedModel:
             device=device,
             digest=content["digest"],
             ancestors=tuple(content.get("ancestors", ())),
+            bands=content.get("bands", {}),
             vocoder=_vocoder(content.get("vocoder"), config.features, device),
         )
 

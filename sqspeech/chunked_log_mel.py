@@ -1,6 +1,7 @@
 """The log-mel of a recording of any length, a part at a time."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -89,6 +90,7 @@ class ChunkedLogMel:
     ) -> None:
         self._log_mel, self._samples, self._origin = log_mel, torch.from_numpy(samples), origin
         self._decibels: Tensor | None = None
+        self._offset: Tensor | None = None
         # Up to the end, where the edge is padded, or as long as the window has samples.
         known = len(samples) if complete else len(samples) - log_mel.config.win_length // 2
         self.total = origin + 1 + max(-1, known // log_mel.config.hop_length)
@@ -103,7 +105,16 @@ class ChunkedLogMel:
         `log_mel` has the same parameters in another precision.
         """
         begin, end = max(first, 0), min(last, self.total)
-        return functional.pad(self._mel(begin, end, self.level, log_mel), (0, 0, begin - first, last - end))
+        mel = self._mel(begin, end, self.level, log_mel)
+        if self._offset is not None:
+            mel = mel + self._offset.to(mel)
+        return functional.pad(mel, (0, 0, begin - first, last - end))
+
+    def moved(self, bands: Sequence[float]) -> "ChunkedLogMel":
+        """Return the same recording with the means of its bands, over its used frames, moved to others, shape (M,)."""
+        moved, own = copy(self), self._mean(self.level)
+        moved._offset = torch.tensor(bands, dtype=torch.float64) - torch.tensor(own, dtype=torch.float64)
+        return moved
 
     def _mel(self, first: int, last: int, level: Level, log_mel: LogMel | None = None) -> Float[Tensor, "T M"]:
         chosen = log_mel or self._log_mel

@@ -103,6 +103,7 @@ class Codec:
         *,
         matrices: Collection[Matrix] = (),
         level: Level | None = None,
+        toward: str | None = None,
     ) -> Units:
         """Return the units of a recording.
 
@@ -119,6 +120,9 @@ class Codec:
             What is wanted beside the codes: see `Units`.
         level
             To be taken for the recording's own (see `level`).
+        toward
+            The speaker for whom the units will be decoded: the means of the bands are moved to the speaker's,
+            as `convert` moves them.
 
         Raises
         ------
@@ -127,16 +131,26 @@ class Codec:
         ConfigError
             The model has no codebook, or its quantiser no posteriors.
         """
-        return self.encode_many([samples_of(audio, sample_rate, self.sample_rate)], matrices=matrices, level=level)[0]
+        samples = samples_of(audio, sample_rate, self.sample_rate)
+        return self.encode_many([samples], matrices=matrices, level=level, toward=toward)[0]
 
     def encode_many(
-        self, recordings: Sequence[Samples], *, matrices: Collection[Matrix] = (), level: Level | None = None
+        self,
+        recordings: Sequence[Samples],
+        *,
+        matrices: Collection[Matrix] = (),
+        level: Level | None = None,
+        toward: str | None = None,
     ) -> list[Units]:
         """Return the units of samples at the model's rate, computed together; see `encode`."""
         info, hop = self.info, self.trained.config.features.hop_length
         measured = [self.encoder.measured(samples, level) for samples in recordings]
         spans = [(0, self.encoder.count(recording)) for recording in measured]
-        found = self.encoder.encode(measured, spans, matrices)
+        moved = measured
+        if toward is not None:
+            speaker = find_speaker(self.trained, toward)
+            moved = [self.synthesizer.toward(recording, speaker) for recording in measured]
+        found = self.encoder.encode(moved, spans, matrices)
         with torch.inference_mode():
             statistics = [
                 recording_statistics(samples, recording, hop)

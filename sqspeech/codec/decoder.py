@@ -43,8 +43,8 @@ class ChunkedDecoder:
         """Samples from frame to frame."""
         return self.trained.config.features.hop_length
 
-    def mels(self, latents: Latents, pieces: Sequence[Piece], speakers: Sequence[TargetSpeaker]) -> Mels:
-        """Return the log-mel of each piece for each speaker, with as many frames as the piece."""
+    def mels(self, latents: Sequence[Latents], pieces: Sequence[Piece], speakers: Sequence[TargetSpeaker]) -> Mels:
+        """Return the log-mel of each piece for each speaker, from the latents of the same place."""
 
         def decode() -> Iterator[Iterator[Tensor]]:
             return (self._decode(latents, piece, speakers) for piece in pieces)
@@ -63,17 +63,19 @@ class ChunkedDecoder:
         return [Restorer(wanted, moments) for moments in decoded]
 
     def _decode(
-        self, latents: Latents, piece: Piece, speakers: Sequence[TargetSpeaker]
+        self, latents: Sequence[Latents], piece: Piece, speakers: Sequence[TargetSpeaker]
     ) -> Iterator[Float[Tensor, "T M"]]:
         model, frames = self.trained.model, piece.frames(self.hop_length)
         count = frames.stop - frames.start
         # Pieces begin at a unit's first frame, so that they have the units of the whole.
         first = frames.start // model.geometry.stride
-        z = latents(first, first + model.geometry.check(count))
-        for some in batched(speakers, SPEAKERS):
-            embeddings = torch.cat([speaker.embedding for speaker in some])
+        units = first, first + model.geometry.check(count)
+        # Speakers may share theirs, which are then not made again.
+        found = {id(own): own(*units) for own in dict(zip(map(id, latents), latents, strict=True)).values()}
+        for some in batched(zip(latents, speakers, strict=True), SPEAKERS):
+            z = torch.cat([found[id(own)] for own, _ in some])
             with full_precision(z.device):
-                decoded = model.decoder.decode(z.expand(len(some), -1, -1), embeddings)
+                decoded = model.decoder.decode(z, torch.cat([speaker.embedding for _, speaker in some]))
             # No unit describes the first frames and the last ones: their neighbours stand for them.
             edges = model.geometry.left, count - decoded.shape[1] - model.geometry.left
             yield from functional.pad(decoded.mT, edges, mode="replicate").mT

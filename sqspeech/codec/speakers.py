@@ -22,17 +22,20 @@ class TargetSpeaker:
         Shape (1, S).
     pitch
         None where it is not known.
+    bands
+        The mean of each band of the log-mel, shape (M,); None where it is not known.
     """
 
     name: str
     embedding: Tensor
     pitch: SpeakerPitch | None
+    bands: tuple[float, ...] | None = None
 
 
 def find_speaker(trained: TrainedModel, name: str) -> TargetSpeaker:
     """Return a speaker of the model, or a mixture such as `p225:0.5,p226:0.5`.
 
-    The weights of a mixture are divided by their sum; its embedding and the statistics of its pitch are the
+    The weights of a mixture are divided by their sum; its embedding, its bands and the statistics of its pitch are the
     weighted means.
 
     Raises
@@ -47,7 +50,9 @@ def find_speaker(trained: TrainedModel, name: str) -> TargetSpeaker:
     weights = torch.tensor(list(shares.values()), device=trained.device).unsqueeze(1)
     with torch.inference_mode():
         embedding = (trained.model.decoder.speakers(indices) * weights).sum(0, keepdim=True)
-    return TargetSpeaker(name=name, embedding=embedding, pitch=_mean_pitch(trained, shares))
+    return TargetSpeaker(
+        name=name, embedding=embedding, pitch=_mean_pitch(trained, shares), bands=_mean_bands(trained, shares)
+    )
 
 
 def _mixture(name: str) -> dict[str, float]:
@@ -72,3 +77,10 @@ def _mean_pitch(trained: TrainedModel, shares: dict[str, float]) -> SpeakerPitch
         log_mean=sum(pitch.log_mean * share for pitch, share in found),
         log_std=sum(pitch.log_std * share for pitch, share in found),
     )
+
+
+def _mean_bands(trained: TrainedModel, shares: dict[str, float]) -> tuple[float, ...] | None:
+    if not shares.keys() <= trained.bands.keys():
+        return None
+    weighted = ([band * share for band in trained.bands[speaker]] for speaker, share in shares.items())
+    return tuple(map(sum, zip(*weighted, strict=True)))

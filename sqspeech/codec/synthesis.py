@@ -52,7 +52,7 @@ class Synthesizer:
             )
         pieces, out = cut(length, self.sample_rate, geometry.stride * hop), np.zeros(length, np.float32)
         own = None if pitch is None else ([pitch.part(piece.frames(hop))] for piece in pieces)
-        mels = self.decoder.mels(self._lookup(units), pieces, [speaker])
+        mels = self.decoder.mels([self._lookup(units)], pieces, [speaker])
         restorers = self._restorers(mels, pieces, 1, statistics.cepstrum_std if statistics else None)
         self._vocode([out], mels, pieces, own, restorers, vocoder)
         match_power(out, statistics.power if statistics else USUAL_POWER)
@@ -73,15 +73,16 @@ class Synthesizer:
     ) -> None:
         """Convert samples at the model's rate to speakers; see `Codec.convert`.
 
-        Each of `outs` has the shape of the samples and takes the result for the speaker of the same place. The
-        recording is analysed once for all of them. All arrays may be mapped from files: beside them, the memory that is
-        taken hardly grows with the length. `latents` are decoded in place of the recording's quantised ones. `advance`
-        is given the length of each piece that is done for a speaker, in seconds.
+        Each of `outs` has the shape of the samples and takes the result for the speaker of the same place. Level, pitch
+        and aperiodicity of the recording are analysed once for all of them. All arrays may be mapped from files: beside
+        them, the memory that is taken hardly grows with the length. `latents` are decoded in place of the recording's
+        quantised ones. `advance` is given the length of each piece that is done for a speaker, in seconds.
         """
         recording, pieces = self._measure(samples)
         statistics = recording_statistics(samples, recording, self.hop_length)
         own = self._excitations(samples, pieces, speakers, pitch, self.trained.pitch.get(source or ""), vocoder)
-        mels = self.decoder.mels(latents or self.latents(recording), pieces, speakers)
+        of_speakers = [latents] * len(speakers) if latents else self._latents_toward(recording, speakers, source)
+        mels = self.decoder.mels(of_speakers, pieces, speakers)
         restorers = self._restorers(mels, pieces, len(speakers), statistics.cepstrum_std)
         self._vocode(outs, mels, pieces, own, restorers, vocoder, advance)
         for out in outs:
@@ -106,7 +107,7 @@ class Synthesizer:
         """Return the log-mel that converting samples at the model's rate to a speaker gives the vocoder."""
         recording, pieces = self._measure(samples)
         statistics = recording_statistics(samples, recording, self.hop_length)
-        mels = self.decoder.mels(self.latents(recording), pieces, [speaker])
+        mels = self.decoder.mels([self.latents(recording)], pieces, [speaker])
         (restore,) = self._restorers(mels, pieces, 1, statistics.cepstrum_std)
         parts, count = list[Tensor](), 1 + len(samples) // self.hop_length
         for piece, (mel,) in zip(pieces, mels(), strict=True):
@@ -120,6 +121,24 @@ class Synthesizer:
         recording = self.encoder.measured(samples)
         unit = self.trained.model.geometry.stride * self.hop_length
         return recording, cut(len(samples), self.sample_rate, unit, samples)
+
+    def toward(self, recording: ChunkedLogMel, speaker: TargetSpeaker) -> ChunkedLogMel:
+        """Return the recording with the means of its bands moved to the speaker's, where those are known.
+
+        What the units of another voice still hold of it then agrees with the speaker for whom they are decoded. An
+        encoder that takes the means away has no use for it.
+        """
+        if speaker.bands is None or self.trained.model.encoder.normalize:
+            return recording
+        return recording.moved(speaker.bands)
+
+    def _latents_toward(
+        self, recording: ChunkedLogMel, speakers: Sequence[TargetSpeaker], source: str | None
+    ) -> list[Latents]:
+        """Return the latents of a recording for each speaker; its own speaker has those of the recording as it is."""
+        moved = [recording if speaker.name == source else self.toward(recording, speaker) for speaker in speakers]
+        found = {id(one): self.latents(one) for one in {id(one): one for one in moved}.values()}
+        return [found[id(one)] for one in moved]
 
     def latents(self, recording: ChunkedLogMel) -> Latents:
         """Return what gives the quantised latents of any range of a recording's units."""

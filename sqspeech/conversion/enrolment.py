@@ -57,10 +57,18 @@ def enroll(trained: TrainedModel, content: dict[str, Any], recordings: Sequence[
     return kept | {
         "speakers": [*content["speakers"], name],
         "pitch": content["pitch"] | found,
+        "bands": content.get("bands", {}) | {name: _bands(trained, recordings)},
         "model": model,
         "training": {},
         "ancestors": list(trained.same_units),
     }
+
+
+def _bands(trained: TrainedModel, recordings: Sequence[Samples]) -> list[float]:
+    with torch.inference_mode():
+        mels = torch.cat([trained.features(samples)[0] for samples in recordings])
+    means: list[float] = mels.double().mean(0).tolist()
+    return means
 
 
 def fit_embedding(trained: TrainedModel, recordings: Sequence[Samples]) -> Float[Tensor, "1 S"]:

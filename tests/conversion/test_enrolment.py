@@ -68,6 +68,8 @@ def test_nothing_but_the_new_speaker_changes(trained, experiment, monkeypatch):
     assert found["model"][EMBEDDINGS].shape[0] == len(content["speakers"]) + 1
     assert {name: found["pitch"][name] for name in content["pitch"]} == content["pitch"]
     assert np.exp(found["pitch"]["me"][0]) == pytest.approx(160, rel=0.03)
+    mels = torch.cat([trained.features(samples)[0] for samples in speech(160.0)])
+    assert found["bands"] == content["bands"] | {"me": pytest.approx(mels.double().mean(0).tolist())}
 
 
 @pytest.mark.parametrize("name", ["", "a b", "f1:1", "a,b", "all", "source"])

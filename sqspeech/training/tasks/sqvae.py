@@ -13,6 +13,7 @@ from sqspeech.config import ExperimentConfig
 from sqspeech.data.crops import Crops
 from sqspeech.data.feature_store import FeatureStore, read_state
 from sqspeech.data.frame_cache import load_frames
+from sqspeech.data.speaker_bands import speaker_bands
 from sqspeech.data.speaker_pitch import read_speaker_pitch
 from sqspeech.errors import ConfigError, DataError
 from sqspeech.models.sqvae import SQVAE
@@ -106,12 +107,13 @@ class SqvaeTask(Task[ExperimentConfig, FeatureStore, SQVAE]):
         return find_faults(model.quantizer.codebook_size, train, dev, validations)
 
     def about(self, train: FeatureStore) -> dict[str, Any]:
-        """Return the speakers, and the pitch of those that have one."""
-        return {"speakers": train.data.speakers, "pitch": read_speaker_pitch(train.path)}
+        """Return the speakers, their bands, and the pitch of those that have one."""
+        pitch, bands = read_speaker_pitch(train.path), speaker_bands(train)
+        return {"speakers": train.data.speakers, "pitch": pitch, "bands": bands}
 
     def content(self, model: SQVAE, about: Mapping[str, Any], training: Mapping[str, Any]) -> dict[str, Any]:
         """See `Task`."""
-        return checkpoint_content(self.config, about["speakers"], about["pitch"], model, training)
+        return checkpoint_content(self.config, about["speakers"], about["pitch"], model, training, about["bands"])
 
     def check_resumed(self, content: Mapping[str, Any], about: Mapping[str, Any], path: Path) -> None:
         """See `Task`."""
