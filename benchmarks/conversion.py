@@ -137,7 +137,7 @@ def measure_gpu(checkpoint: Path, samples: list[Samples]) -> dict[str, float]:
         work()
         found[f"xrt_gpu_{name}"] = seconds / min(timed(work, "cuda") for _ in range(3))
     trained, half_a_minute = converters["world"].trained, np.resize(np.concatenate(samples), 30 * RATE)
-    found["enrolment_seconds_gpu"] = timed(lambda: fit_embedding(trained, [half_a_minute]), "cuda")
+    found["enrolment_seconds_gpu"] = timed(lambda: fit_embedding(trained, [trained.features(half_a_minute)]), "cuda")
     return found
 
 

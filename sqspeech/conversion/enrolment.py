@@ -48,7 +48,9 @@ def enroll(trained: TrainedModel, content: dict[str, Any], recordings: Sequence[
     seconds = sum(map(len, recordings)) / rate
     if seconds < LEAST:
         raise DataError(f"{name}: {seconds:.1f} s of speech; record {LEAST:g} s or more, better 30 s")
-    embedding = fit_embedding(trained, recordings)
+    with torch.inference_mode():
+        mels = [trained.features(samples) for samples in recordings]
+    embedding = fit_embedding(trained, mels)
     pitch = speaker_pitch(quick_f0(samples, rate, hop) for samples in recordings)
     model = dict(content["model"])
     model[EMBEDDINGS] = torch.cat([model[EMBEDDINGS], embedding.to(model[EMBEDDINGS])])
@@ -57,25 +59,18 @@ def enroll(trained: TrainedModel, content: dict[str, Any], recordings: Sequence[
     return kept | {
         "speakers": [*content["speakers"], name],
         "pitch": content["pitch"] | found,
-        "bands": content.get("bands", {}) | {name: _bands(trained, recordings)},
+        "bands": content.get("bands", {}) | {name: torch.cat(mels, dim=1)[0].double().mean(0).tolist()},
         "model": model,
         "training": {},
         "ancestors": list(trained.same_units),
     }
 
 
-def _bands(trained: TrainedModel, recordings: Sequence[Samples]) -> list[float]:
-    with torch.inference_mode():
-        mels = torch.cat([trained.features(samples)[0] for samples in recordings])
-    means: list[float] = mels.double().mean(0).tolist()
-    return means
-
-
-def fit_embedding(trained: TrainedModel, recordings: Sequence[Samples]) -> Float[Tensor, "1 S"]:
-    """Return the embedding with which the decoder is nearest to the recordings' log-mel, in IEEE single precision."""
+def fit_embedding(trained: TrainedModel, mels: Sequence[Float[Tensor, "1 T M"]]) -> Float[Tensor, "1 S"]:
+    """Return the embedding with which the decoder is nearest to recordings' log-mel, in IEEE single precision."""
     decoder = trained.model.decoder
     with full_precision(trained.device), _can_be_fitted(cast("nn.Module", decoder)):
-        codes, wanted = _codes_and_target(trained, recordings)
+        codes, wanted = _codes_and_target(trained, mels)
         length, known = min(CODES, len(codes)), decoder.speakers.weight.detach()
         # All at once: each draw would have to wait until the device has its starts.
         starts = torch.randint(
@@ -99,10 +94,9 @@ def fit_embedding(trained: TrainedModel, recordings: Sequence[Samples]) -> Float
     return embedding.detach()
 
 
-def _codes_and_target(trained: TrainedModel, recordings: Sequence[Samples]) -> tuple[Tensor, Tensor]:
+def _codes_and_target(trained: TrainedModel, mels: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     """Return the quantised latents (L, D) of all recordings, and the log-mel (L · stride, M) that they describe."""
     with torch.inference_mode():
-        mels = [trained.features(samples) for samples in recordings]
         codes = torch.cat([trained.model.quantize(mel).z for mel in mels], dim=1)[0]
         wanted = torch.cat([trained.model.geometry.target(mel) for mel in mels], dim=1)[0]
     # Out of inference mode: what autograd saves must be ordinary tensors.
