@@ -65,6 +65,7 @@ OPTIONS = {
         "--where-lost",
         "--stages",
         "--judgements",
+        "--versa",
         "--vocoder",
         "--device",
         "--strict",

@@ -54,6 +54,10 @@ def evaluate(
     judgements: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Keeps what was judged, for further runs.")
     ] = None,
+    versa: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Writes what the judges give each utterance, in VERSA's JSONL."),
+    ] = None,
     vocoder: VocoderName = None,
     stages: Stages = None,
     jobs: Jobs = 1,
@@ -74,10 +78,14 @@ def evaluate(
         raise SqspeechError("--conversion PAIRS needs natural speech of the speakers; give it with --train DATA")
     if train_data and not conversion and not judges:
         raise SqspeechError("--train DATA is for --conversion PAIRS and for --judge speaker; give one of them")
-    if not judges and (recogniser or where_lost or judgements):
-        raise SqspeechError("--recogniser, --where-lost and --judgements are for judges; give --judge words or others")
+    if not judges and (recogniser or where_lost or judgements or versa):
+        raise SqspeechError(
+            "--recogniser, --where-lost, --judgements and --versa are for judges; give --judge words or others"
+        )
     train = DataDir.read(train_data) if train_data else None
-    options = JudgeOptions(judges=judges, recogniser=recogniser, cache=judgements, where_lost=where_lost, train=train)
+    options = JudgeOptions(
+        judges=judges, recogniser=recogniser, cache=judgements, where_lost=where_lost, train=train, versa=versa
+    )
     with open_workers(jobs, cluster) as workers:
         metrics, failures = measure(
             trained,

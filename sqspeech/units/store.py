@@ -154,7 +154,7 @@ def write(
         folder = scratch / name
         folder.mkdir()
         with (folder / RECORDINGS).open("w", encoding="utf-8") as recordings:
-            form.write(folder, _noted(entries, recordings), own)
+            form.write(folder, _noted(entries, about, recordings), own)
         text = json.dumps({**asdict(about), "layout": name, **asdict(own)}, indent=2)
         (folder / INFO).write_text(text + "\n", encoding="utf-8")
         if target.exists():
@@ -162,12 +162,13 @@ def write(
         folder.rename(target)
 
 
-def _noted(entries: Iterable[Entry], recordings: TextIO) -> Iterator[Entry]:
-    """Yield the entries, and write the statistics of their recordings as they pass."""
+def _noted(entries: Iterable[Entry], info: UnitInfo, recordings: TextIO) -> Iterator[Entry]:
+    """Yield the entries, their units with `info`, and write the statistics of their recordings as they pass."""
     for entry in entries:
-        if entry.units.recording is not None:
-            recordings.write(json.dumps({"utt_id": entry.utt_id, **asdict(entry.units.recording)}) + "\n")
-        yield entry
+        recording = entry.units.recording
+        if recording is not None:
+            recordings.write(json.dumps({"utt_id": entry.utt_id, **asdict(recording)}) + "\n")
+        yield replace(entry, units=entry.units.with_origin(info, recording))
 
 
 def read(path: Path | str) -> UnitSet:
