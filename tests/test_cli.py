@@ -66,6 +66,7 @@ OPTIONS = {
         "--stages",
         "--judgements",
         "--versa",
+        "--invariance",
         "--vocoder",
         "--device",
         "--strict",

@@ -30,6 +30,9 @@ def evaluate(
     parallel: Annotated[
         bool, typer.Option("--parallel", help="Compare conversions with recordings of the same text by the target.")
     ] = False,
+    invariance: Annotated[
+        bool, typer.Option("--invariance", help="Compare with the units at another pitch or tempo, and with noise.")
+    ] = False,
     conversion: Annotated[
         Path | None,
         typer.Option(metavar="PAIRS", help="Lines of `utterance speaker target`: adds all metrics of conversion."),
@@ -92,6 +95,7 @@ def evaluate(
             DataDir.read(data),
             item=item,
             parallel=parallel,
+            invariance=invariance,
             conversion=(conversion, train) if conversion and train else None,
             judges=options if judges else None,
             vocoder=vocoder,
