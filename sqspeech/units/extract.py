@@ -184,6 +184,8 @@ def _entries(utterances: Sequence[Utterance], places: Mapping[str, Place]) -> It
             n_samples=found.n_samples,
             units=found.units,
             text=utterance.text,
+            # An utterance without a speaker has its id in its place.
+            speaker=utterance.spk_id if utterance.spk_id != utterance.utt_id else None,
         )
 
 
