@@ -28,9 +28,16 @@ VALUES = CONFIG.to_dict() | {"task": "prior"}
 
 
 def write_units(
-    folder: Path, count: int, seed: int = 0, *, form: str = "kaldi", contents: Contents | None = None, **info: object
+    folder: Path,
+    count: int,
+    seed: int = 0,
+    *,
+    form: str = "kaldi",
+    contents: Contents | None = None,
+    speakers: tuple[str, ...] = (),
+    **info: object,
 ) -> None:
-    """Units of a chain that mostly goes up by one, or stays."""
+    """Units of a chain that mostly goes up by one, or stays; with speakers in turn, the second's go down."""
     random = np.random.default_rng(seed)
     about = UnitInfo(
         **{"frame_rate": 50.0, "offset": 0.0, "codebook_size": CODEBOOK_SIZE, "checkpoint": "0" * 16, **info}
@@ -38,11 +45,13 @@ def write_units(
     entries = []
     for number in range(count):
         steps = random.choice([0, 1, 2], p=[0.5, 0.45, 0.05], size=random.integers(5, 40))
-        codes = steps.cumsum() % CODEBOOK_SIZE
+        place = number % len(speakers) if speakers else 0
+        codes = (steps.cumsum() if place == 0 else -steps.cumsum()) % CODEBOOK_SIZE
         if about.stages > 1:
             codes = np.stack([(codes + stage) % CODEBOOK_SIZE for stage in range(about.stages)], 1)
         units = Units(codes=codes)
-        entries.append(Entry(utt_id=f"u{number:03}", path=Path("u.wav"), n_samples=16000, units=units))
+        speaker = speakers[place] if speakers else None
+        entries.append(Entry(utt_id=f"u{number:03}", path=Path("u.wav"), n_samples=16000, units=units, speaker=speaker))
     folder.mkdir(parents=True, exist_ok=True)
     write(folder, form, iter(entries), contents or Contents(), about, folder)
 

@@ -65,6 +65,8 @@ OPTIONS = {
         "--where-lost",
         "--stages",
         "--judgements",
+        "--versa",
+        "--invariance",
         "--vocoder",
         "--device",
         "--strict",

@@ -79,7 +79,7 @@ def test_the_words_of_each_stage_are_printed_and_written(run) -> None:
             ["--judge", "aligned", "--where-lost"],
             "--where-lost counts words; give --judge words",
         ),
-        (["--where-lost"], "--recogniser, --where-lost and --judgements are for judges; give --judge words"),
+        (["--where-lost"], "--recogniser, --where-lost, --judgements and --versa are for judges; give --judge words"),
         (
             ["--conversion", "pairs"],
             "--conversion PAIRS needs natural speech of the speakers; give it with --train DATA",

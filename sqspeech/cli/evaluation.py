@@ -30,6 +30,9 @@ def evaluate(
     parallel: Annotated[
         bool, typer.Option("--parallel", help="Compare conversions with recordings of the same text by the target.")
     ] = False,
+    invariance: Annotated[
+        bool, typer.Option("--invariance", help="Compare with the units at another pitch or tempo, and with noise.")
+    ] = False,
     conversion: Annotated[
         Path | None,
         typer.Option(metavar="PAIRS", help="Lines of `utterance speaker target`: adds all metrics of conversion."),
@@ -54,6 +57,10 @@ def evaluate(
     judgements: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Keeps what was judged, for further runs.")
     ] = None,
+    versa: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Writes what the judges give each utterance, in VERSA's JSONL."),
+    ] = None,
     vocoder: VocoderName = None,
     stages: Stages = None,
     jobs: Jobs = 1,
@@ -74,16 +81,21 @@ def evaluate(
         raise SqspeechError("--conversion PAIRS needs natural speech of the speakers; give it with --train DATA")
     if train_data and not conversion and not judges:
         raise SqspeechError("--train DATA is for --conversion PAIRS and for --judge speaker; give one of them")
-    if not judges and (recogniser or where_lost or judgements):
-        raise SqspeechError("--recogniser, --where-lost and --judgements are for judges; give --judge words or others")
+    if not judges and (recogniser or where_lost or judgements or versa):
+        raise SqspeechError(
+            "--recogniser, --where-lost, --judgements and --versa are for judges; give --judge words or others"
+        )
     train = DataDir.read(train_data) if train_data else None
-    options = JudgeOptions(judges=judges, recogniser=recogniser, cache=judgements, where_lost=where_lost, train=train)
+    options = JudgeOptions(
+        judges=judges, recogniser=recogniser, cache=judgements, where_lost=where_lost, train=train, versa=versa
+    )
     with open_workers(jobs, cluster) as workers:
         metrics, failures = measure(
             trained,
             DataDir.read(data),
             item=item,
             parallel=parallel,
+            invariance=invariance,
             conversion=(conversion, train) if conversion and train else None,
             judges=options if judges else None,
             vocoder=vocoder,

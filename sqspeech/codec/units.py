@@ -160,10 +160,13 @@ class UnitSet:
         Timing and origin.
     units
         By utterance id.
+    speakers
+        The speaker of each utterance, as far as they are known.
     """
 
     info: UnitInfo
     units: Mapping[str, Units]
+    speakers: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.units)

@@ -23,6 +23,7 @@ from sqspeech.evaluation.conversion.synthesis import CONVERSION, Synthesis, Synt
 from sqspeech.evaluation.metrics.abx import abx
 from sqspeech.evaluation.metrics.bitrate import bitrate
 from sqspeech.evaluation.metrics.codebook import codebook_figures, usage_by_stage
+from sqspeech.evaluation.metrics.invariance import unit_edit_distances
 from sqspeech.evaluation.metrics.item import ItemFile
 from sqspeech.evaluation.metrics.reconstruction import measure_reconstruction
 from sqspeech.evaluation.metrics.symbols import Codes
@@ -43,6 +44,7 @@ def evaluate(
     item: Path | None = None,
     parallel: bool = False,
     conversion: tuple[Path, DataDir] | None = None,
+    invariance: bool = False,
     judges: JudgeOptions | None = None,
     vocoder: str | None = None,
     workers: Workers = Processes(),  # noqa: B008 (frozen)
@@ -61,6 +63,8 @@ def evaluate(
         Convert between speakers who read the same text, and compare with the target's recording.
     conversion
         Pairs over `data`, and natural speech of the training set (see `measure_conversion`).
+    invariance
+        Compare the units with those of the recordings at another pitch or tempo, and with noise.
     judges
         Judges of the recordings, their copies and reconstructions, and the conversions to pairs where these are given.
     vocoder
@@ -95,6 +99,8 @@ def evaluate(
         metrics |= _codebook(reconstruction.codes, trained.model.quantizer.codebook_size, seconds)
     if phones:
         metrics |= _abx(trained, phones, recordings, reconstruction.latents, failures)
+    if invariance:
+        metrics["unit_edit_distance"] = unit_edit_distances(converter.codec, recordings, failures)
     if judged:
         judged.prepare()
     if parallel:

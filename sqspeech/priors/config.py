@@ -4,6 +4,7 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from sqspeech.config import EngineConfig, TaskConfig
+from sqspeech.priors.speakers import ConditionConfig
 from sqspeech.priors.steps import StepConfig
 from sqspeech.priors.unit_lm import UnitLMConfig
 
@@ -26,8 +27,9 @@ class PriorTrainingConfig(EngineConfig):
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class PriorConfig(TaskConfig):
-    """Everything that makes a prior: its steps, its transformer, its training."""
+    """Everything that makes a prior: its condition, its steps, its transformer, its training."""
 
+    condition: ConditionConfig = ConditionConfig()
     steps: StepConfig = StepConfig()
     model: UnitLMConfig = UnitLMConfig()
     training: PriorTrainingConfig = PriorTrainingConfig()

@@ -65,7 +65,8 @@ def generate(
     output
         The folder to write.
     speaker
-        Whose voice: a speaker of the codec, or a mixture of them.
+        Whose voice: a speaker of the codec, or a mixture of them. A prior that knows this speaker draws units like
+        his or hers.
     request
         How much, and how it is drawn.
     prompts
@@ -88,7 +89,7 @@ def generate(
     check_origin(prior.info, codec.trained)
     find_speaker(codec.trained, speaker)
     chosen, failures = codec.vocoder_for_units(vocoder), Failures()
-    samples = {found.utt_id: found for found in _samples(prior, codec, request, prompts, failures)}
+    samples = {found.utt_id: found for found in _samples(prior, codec, speaker, request, prompts, failures)}
     if not samples:
         return 0, failures
     units = UnitSet(info=prior.info, units={name: found.units for name, found in samples.items()})
@@ -114,7 +115,12 @@ def generate(
 
 
 def _samples(
-    prior: Prior, codec: Codec, request: GenerationRequest, prompts: Sequence[Utterance] | None, failures: Failures
+    prior: Prior,
+    codec: Codec,
+    speaker: str,
+    request: GenerationRequest,
+    prompts: Sequence[Utterance] | None,
+    failures: Failures,
 ) -> Iterator[_Sample]:
     digits = len(str(request.count))
     for utterance in track([None] if prompts is None else prompts, "sampling", len(prompts or [None])):
@@ -124,7 +130,12 @@ def _samples(
                 # Of the same units: the codec may have been given more speakers since.
                 prompt = codec.encode(utterance.read(codec.sample_rate)).with_origin(prior.info)
             drawn = prior.sample(
-                request.seconds, count=request.count, seed=request.seed, prompt=prompt, sampling=request.sampling
+                request.seconds,
+                count=request.count,
+                seed=request.seed,
+                prompt=prompt,
+                speaker=speaker,
+                sampling=request.sampling,
             )
             for number, units in enumerate(drawn, 1):
                 yield _Sample(

@@ -1,7 +1,7 @@
 """A trained prior: it scores units, and draws new ones."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from sqspeech.errors import CheckpointError, DataError
 from sqspeech.priors.config import PriorConfig
 from sqspeech.priors.sampling import Sampling, sample
 from sqspeech.priors.scoring import sequence_nats
+from sqspeech.priors.speakers import SpeakerClasses
 from sqspeech.priors.steps import StepCoder
 from sqspeech.priors.unit_lm import UnitLM
 
@@ -40,6 +41,8 @@ class Prior:
         What it was trained with; in evaluation mode; where it is.
     info
         Timing and origin of the units.
+    speakers
+        Those whose units it tells apart.
     digest
         Of its checkpoint.
     """
@@ -48,6 +51,7 @@ class Prior:
     model: UnitLM
     device: torch.device
     info: UnitInfo
+    speakers: SpeakerClasses
     digest: str
 
     @classmethod
@@ -67,9 +71,12 @@ class Prior:
                 "exp/prior/best.ckpt"
             )
         config, info = PriorConfig.from_dict(content["config"], str(path)), UnitInfo(**content["units"])
-        model = UnitLM(config.model, StepCoder(config.steps, info).sizes).to(device)
+        speakers = SpeakerClasses(tuple(content.get("speakers", ())))
+        model = UnitLM(config.model, StepCoder(config.steps, info).sizes, speakers.count).to(device)
         model.load_state_dict(content["model"])
-        return cls(config=config, model=model.eval(), device=device, info=info, digest=content["digest"])
+        return cls(
+            config=config, model=model.eval(), device=device, info=info, speakers=speakers, digest=content["digest"]
+        )
 
     @property
     def coder(self) -> StepCoder:
@@ -77,7 +84,7 @@ class Prior:
         return StepCoder(self.config.steps, self.info)
 
     def nats(self, units: UnitSet) -> dict[str, float]:
-        """Return −log p of each utterance in nats.
+        """Return −log p of each utterance in nats, given its speaker where the prior knows that.
 
         Raises
         ------
@@ -90,7 +97,7 @@ class Prior:
                 "the units are deduplicated without durations; write them with --durations, or without --dedup"
             )
         sequences = [torch.from_numpy(self.coder.encode(found)) for found in units.units.values()]
-        found = sequence_nats(self.model, sequences)
+        found = sequence_nats(self.model, sequences, self.speakers.find(map(units.speakers.get, units)).tolist())
         return {utterance: float(nats.sum()) for utterance, nats in zip(units, found, strict=True)}
 
     def sample(
@@ -100,6 +107,7 @@ class Prior:
         count: int = 1,
         seed: int = 0,
         prompt: Units | None = None,
+        speaker: str | None = None,
         sampling: Sampling = Sampling(),  # noqa: B008 (frozen)
     ) -> list[Units]:
         """Return new units, the same for a seed.
@@ -114,6 +122,8 @@ class Prior:
             Of the draws.
         prompt
             Units that all begin with.
+        speaker
+            Whose units they shall be like, where the prior knows that speaker; of any when None.
         sampling
             Temperature and top-p.
 
@@ -125,7 +135,7 @@ class Prior:
         wanted, coder = max(1, round(seconds * self.info.frame_rate)), self.coder
         drawn, lengths = list[NDArray[np.int64]](), np.zeros(count, np.int64)
         keys = [hash_numbers(seed, number) for number in range(count)]
-        for step in sample(self.model, keys=keys, prompt=self._steps(prompt, count), sampling=sampling):
+        for step in self._draw(keys, prompt, speaker, sampling):
             drawn.append(step.cpu().numpy())
             lengths += coder.durations(drawn[-1])
             if lengths.min() >= wanted:
@@ -139,13 +149,14 @@ class Prior:
         *,
         seed: int = 0,
         prompt: Units | None = None,
+        speaker: str | None = None,
         sampling: Sampling = Sampling(),  # noqa: B008 (frozen)
     ) -> Iterator[NDArray[np.int64]]:
         """Yield the codes of the first `sample` as they are drawn, those after the prompt, without end.
 
         Shape (n,) or (n, Q): one unit, or those of one run.
         """
-        for step in sample(self.model, keys=[hash_numbers(seed, 0)], prompt=self._steps(prompt, 1), sampling=sampling):
+        for step in self._draw([hash_numbers(seed, 0)], prompt, speaker, sampling):
             yield self.coder.decode(step.cpu().numpy())
 
     def check(self, info: UnitInfo) -> None:
@@ -157,6 +168,14 @@ class Prior:
                     f"units of the {text} {found}, but the prior was trained on those of the {text} {own}; give the "
                     "prior of the model that made the units"
                 )
+
+    def _draw(
+        self, keys: Sequence[int], prompt: Units | None, speaker: str | None, sampling: Sampling
+    ) -> Iterator[Int[Tensor, "B C"]]:
+        condition = self.speakers.find([speaker] * len(keys)).to(self.device)
+        return sample(
+            self.model, keys=keys, prompt=self._steps(prompt, len(keys)), condition=condition, sampling=sampling
+        )
 
     def _steps(self, prompt: Units | None, count: int) -> Int[Tensor, "B P C"] | None:
         if prompt is None:

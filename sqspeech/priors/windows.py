@@ -33,6 +33,10 @@ class Windows:
         Where they are drawn.
     part
         This process's rank, and the number of processes that share a batch.
+    classes
+        Of each sequence; None where there are none.
+    class_dropout
+        The share of the windows whose class is replaced by 0.
 
     Raises
     ------
@@ -52,6 +56,8 @@ class Windows:
         seed: int,
         device: torch.device,
         part: tuple[int, int] = (0, 1),
+        classes: Int[Tensor, " N"] | None = None,
+        class_dropout: float = 0.0,
     ) -> None:
         rank, processes = part
         if batch_size % processes:
@@ -66,14 +72,19 @@ class Windows:
         self._lengths = torch.tensor([len(sequence) for sequence in sequences], device=device)
         self._ends = self._lengths.cumsum(0)
         self._places = 1 + rank * rows + torch.arange(rows, device=device)
+        self._classes = None if classes is None else classes.to(device)
+        self._class_dropout, self._batch_size = class_dropout, batch_size
         self._total, self._within = sum(map(len, sequences)), torch.arange(length + 1, device=device)
 
     def key(self, step: int) -> int:
         """Return the key of a step's draws."""
         return hash_numbers(self.seed, step)
 
-    def batch(self, key: int | Int[Tensor, ""]) -> tuple[Int[Tensor, "B M C"]]:
-        """Return this process's windows, M = length + 1: a step and those that follow it, then `PADDING`."""
+    def batch(self, key: int | Int[Tensor, ""]) -> tuple[Tensor, ...]:
+        """Return this process's windows (B, M, C) and, where there are classes, those of the windows (B,).
+
+        A window is a step and those that follow it, M = length + 1, then `PADDING`.
+        """
         drawn = (uniform(key, self._places) * self._total).long()
         sequence = torch.searchsorted(self._ends, drawn, right=True)
         length, size = self._lengths[sequence], len(self._within) - 1
@@ -83,7 +94,11 @@ class Windows:
         # Each sequence is one longer than its length, by the step before its first.
         index = (self._ends[sequence] - length + sequence).unsqueeze(1) + within
         found = self._steps[index.clamp_max(len(self._steps) - 1)].long()
-        return (torch.where((within <= length.unsqueeze(1)).unsqueeze(-1), found, PADDING),)
+        windows = torch.where((within <= length.unsqueeze(1)).unsqueeze(-1), found, PADDING)
+        if self._classes is None:
+            return (windows,)
+        kept = uniform(key, self._batch_size + self._places) >= self._class_dropout
+        return windows, self._classes[sequence] * kept
 
     def describe(self) -> str:
         """Return one line: how many steps of how many sequences."""

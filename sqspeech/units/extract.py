@@ -178,7 +178,15 @@ def _note(places: Mapping[str, Place], failures: Failures) -> dict[str, int]:
 def _entries(utterances: Sequence[Utterance], places: Mapping[str, Place]) -> Iterator[Entry]:
     used = [utterance for utterance in utterances if utterance.utt_id in places]
     for utterance, found in zip(used, store.read_extracted([places[u.utt_id] for u in used]), strict=True):
-        yield Entry(utt_id=utterance.utt_id, path=utterance.path, n_samples=found.n_samples, units=found.units)
+        yield Entry(
+            utt_id=utterance.utt_id,
+            path=utterance.path,
+            n_samples=found.n_samples,
+            units=found.units,
+            text=utterance.text,
+            # An utterance without a speaker has its id in its place.
+            speaker=utterance.spk_id if utterance.spk_id != utterance.utt_id else None,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from sqspeech.atomic import atomic_path, scratch_folder
 from sqspeech.codec.units import FORMAT, MATRICES, RecordingStatistics, UnitInfo, Units, UnitSet
+from sqspeech.data.tables import read_table, write_table
 from sqspeech.errors import DataError
 from sqspeech.features import LogMelConfig
 from sqspeech.units.formats import FORMATS, Contents, Entry, by_contents
@@ -20,6 +21,8 @@ from sqspeech.units.formats import FORMATS, Contents, Entry, by_contents
 INFO = "info.json"
 # Beside the units of every format: the statistics of their recordings, a line an utterance.
 RECORDINGS = "recordings.jsonl"
+# And the speakers, as in a Kaldi data directory.
+SPEAKERS = "utt2spk"
 # Fields of the sidecar that earlier versions did not write.
 ADDED_LATER = frozenset({"stages"})
 # Of what has been extracted so far: each holds some utterances.
@@ -115,7 +118,7 @@ def check_target(target: Path, name: str) -> None:
     One that is absent or empty can.
     """
     found = sorted(path.name for path in target.iterdir()) if target.is_dir() else []
-    patterns = [INFO, RECORDINGS, *FORMATS[name].FILES] if INFO in found else []
+    patterns = [INFO, RECORDINGS, SPEAKERS, *FORMATS[name].FILES] if INFO in found else []
     foreign = [file for file in found if not any(Path(file).match(pattern) for pattern in patterns)]
     if foreign or (target.exists(follow_symlinks=False) and not target.is_dir()):
         raise DataError(
@@ -153,8 +156,11 @@ def write(
     with scratch_folder(scratch_beside) as scratch:
         folder = scratch / name
         folder.mkdir()
+        speakers = dict[str, str]()
         with (folder / RECORDINGS).open("w", encoding="utf-8") as recordings:
-            form.write(folder, _noted(entries, recordings), own)
+            form.write(folder, _noted(entries, about, recordings, speakers), own)
+        if speakers:
+            write_table(folder / SPEAKERS, speakers)
         text = json.dumps({**asdict(about), "layout": name, **asdict(own)}, indent=2)
         (folder / INFO).write_text(text + "\n", encoding="utf-8")
         if target.exists():
@@ -162,12 +168,15 @@ def write(
         folder.rename(target)
 
 
-def _noted(entries: Iterable[Entry], recordings: TextIO) -> Iterator[Entry]:
-    """Yield the entries, and write the statistics of their recordings as they pass."""
+def _noted(entries: Iterable[Entry], info: UnitInfo, recordings: TextIO, speakers: dict[str, str]) -> Iterator[Entry]:
+    """Yield the entries, their units with `info`; write the statistics of their recordings, and add their speakers."""
     for entry in entries:
-        if entry.units.recording is not None:
-            recordings.write(json.dumps({"utt_id": entry.utt_id, **asdict(entry.units.recording)}) + "\n")
-        yield entry
+        if entry.speaker is not None:
+            speakers[entry.utt_id] = entry.speaker
+        recording = entry.units.recording
+        if recording is not None:
+            recordings.write(json.dumps({"utt_id": entry.utt_id, **asdict(recording)}) + "\n")
+        yield replace(entry, units=entry.units.with_origin(info, recording))
 
 
 def read(path: Path | str) -> UnitSet:
@@ -197,7 +206,9 @@ def read(path: Path | str) -> UnitSet:
     about = replace(info, deduplicated=info.deduplicated and not contents.durations)
     recordings = _recordings(folder / RECORDINGS)
     return UnitSet(
-        info=about, units={utt_id: found.with_origin(about, recordings.get(utt_id)) for utt_id, found in units.items()}
+        info=about,
+        units={utt_id: found.with_origin(about, recordings.get(utt_id)) for utt_id, found in units.items()},
+        speakers=read_table(folder / SPEAKERS) if (folder / SPEAKERS).exists() else {},
     )
 
 

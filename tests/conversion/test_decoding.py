@@ -6,22 +6,13 @@ from pathlib import Path
 
 import pytest
 import soundfile
+from commands import run
 from corpus import voice
-from typer.testing import CliRunner
 
-from sqspeech import cli
 from sqspeech.errors import SqspeechError
 from sqspeech.units import FORMATS
 
 WITH_DURATIONS = [name for name in FORMATS.names() if "durations" in FORMATS[name].HOLDS]
-
-
-def run(*arguments: object) -> str:
-    outcome = CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
-    if isinstance(outcome.exception, SqspeechError):
-        raise outcome.exception
-    assert outcome.exit_code == 0, outcome.output
-    return outcome.output
 
 
 @pytest.fixture(scope="module")

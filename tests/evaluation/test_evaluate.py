@@ -41,7 +41,7 @@ def test_reconstruction_equals_the_definition(trained, data):
 
 
 def test_all_figures_are_plain_values(trained, data):
-    metrics, failures = evaluate(trained, data, parallel=True)
+    metrics, failures = evaluate(trained, data, parallel=True, invariance=True)
     assert json.loads(json.dumps(metrics, allow_nan=False)) == metrics
     assert not failures.reasons
     assert sum(metrics["usage"]) == len(data) * 39
@@ -50,6 +50,7 @@ def test_all_figures_are_plain_values(trained, data):
     assert metrics["seconds"] == pytest.approx(8 * 0.8)
     assert metrics["bitrate"] <= 50 * 3
     assert metrics["parallel"]["pairs"] == 8
+    assert len(metrics["unit_edit_distance"]) == 6
 
 
 def test_abx_beside_mfcc(trained, data, tmp_path):

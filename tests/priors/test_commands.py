@@ -10,24 +10,16 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from commands import run
 from corpus import voice
 from prior_units import CONFIG, train_prior, write_units
-from typer.testing import CliRunner
 
-from sqspeech import Codec, Prior, cli
+from sqspeech import Codec, Prior
 from sqspeech.data.data_dir import DataDir
 from sqspeech.errors import SqspeechError
 from sqspeech.evaluation.units.evaluate import evaluate_units
 from sqspeech.priors.sampling import Sampling
 from sqspeech.units import read
-
-
-def run(*arguments: object) -> str:
-    outcome = CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
-    if isinstance(outcome.exception, SqspeechError):
-        raise outcome.exception
-    assert outcome.exit_code == 0, outcome.output
-    return outcome.output
 
 
 @pytest.fixture(scope="module")

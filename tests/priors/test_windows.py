@@ -35,10 +35,23 @@ def test_a_window_is_a_part_of_a_sequence_and_every_step_is_in_one():
     assert (predicted[[0, 1, 2, 10, 11, 12, 13]] > 0).all()
 
 
+def test_a_window_has_the_class_of_its_sequence_and_some_have_none():
+    windows = make_windows(classes=torch.tensor([1, 2, 3]), class_dropout=0.25)
+    pairs = []
+    for step in range(400):
+        batch, classes = windows.batch(windows.key(step))
+        pairs += zip((batch[:, 1, 0] // 10 + 1).clamp_max(3).tolist(), classes.tolist(), strict=True)
+    assert all(found in (0, wanted) for wanted, found in pairs)
+    assert sum(found == 0 for _, found in pairs) / len(pairs) == pytest.approx(0.25, abs=0.03)
+    assert {found for _, found in pairs} == {0, 1, 2, 3}
+
+
 def test_processes_share_a_batch():
-    whole, parts = make_windows(), [make_windows(part=(rank, 2)) for rank in range(2)]
+    options = {"classes": torch.tensor([1, 2, 3]), "class_dropout": 0.5}
+    whole, parts = make_windows(**options), [make_windows(part=(rank, 2), **options) for rank in range(2)]
     key = whole.key(5)
-    assert torch.equal(whole.batch(key)[0], torch.cat([part.batch(key)[0] for part in parts]))
+    for place in range(2):
+        assert torch.equal(whole.batch(key)[place], torch.cat([part.batch(key)[place] for part in parts]))
     assert not torch.equal(whole.batch(key)[0], whole.batch(whole.key(6))[0])
     with pytest.raises(ConfigError, match="batch_size = 8 cannot be shared out between 3 processes"):
         make_windows(part=(0, 3))

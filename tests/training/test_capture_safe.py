@@ -17,6 +17,7 @@ from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from training_steps import CPU, PRECISIONS, QUANTIZERS, SAMPLINGS, make_config, make_step
 
+from sqspeech.priors.speakers import ConditionConfig
 from sqspeech.priors.steps import StepConfig
 from sqspeech.training.step import TrainingStep
 from sqspeech.training.tasks.prior import PriorTask
@@ -74,9 +75,10 @@ def test_a_step_of_two_optimizers_neither_waits_nor_takes_a_size_from_values(num
 
 @pytest.mark.parametrize("runs", [True, False])
 def test_a_step_of_a_prior_neither_waits_nor_takes_a_size_from_values(runs, tmp_path):
-    config = replace(prior_units.CONFIG, steps=StepConfig(runs=runs))
+    condition = ConditionConfig(speakers=not runs)
+    config = replace(prior_units.CONFIG, condition=condition, steps=StepConfig(runs=runs))
     task = PriorTask(config)
-    train, _ = task.open_data(prior_units.write_sets(tmp_path))
+    train, _ = task.open_data(prior_units.write_sets(tmp_path, speakers=("a", "b")))
     model = task.model(train)
     step = TrainingStep(model, task.batches(model, train, CPU, "device", (0, 1)), config, CPU, eager=True)
     step(0)

@@ -3,8 +3,10 @@
 import json
 import math
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from prior_units import CONFIG, train_prior, write_sets, write_units
@@ -13,6 +15,7 @@ from torch import nn
 from sqspeech.checkpoint import read_checkpoint
 from sqspeech.data.random_hash import hash_numbers
 from sqspeech.errors import ConfigError, DataError
+from sqspeech.priors.speakers import ConditionConfig
 from sqspeech.priors.trained import Prior
 from sqspeech.training import Trainer
 from sqspeech.training.tasks.prior import PriorTask
@@ -80,10 +83,14 @@ def test_it_trains_as_a_plain_loop_does(units, tmp_path):
     assert last["dev_trigram_bits_per_unit"] > 0
 
 
-def test_a_stopped_training_is_continued_to_the_same_bytes(units, tmp_path):
+@pytest.mark.parametrize("speakers", [False, True], ids=["any speaker", "speakers"])
+def test_a_stopped_training_is_continued_to_the_same_bytes(speakers, tmp_path):
+    units = write_sets(tmp_path / "units", speakers=("a", "b"))
+    config = replace(CONFIG, condition=ConditionConfig(speakers=speakers))
     for exp, stops in (("straight", [8]), ("cut", [3, 5, 8])):
         for steps in stops:
-            train_prior(tmp_path / exp, units, with_training(steps=steps))
+            training = replace(config.training, steps=steps)
+            train_prior(tmp_path / exp, units, replace(config, training=training))
     straight, cut = (read_checkpoint(tmp_path / exp / "last.ckpt", CPU) for exp in ("straight", "cut"))
     for name, value in straight["model"].items():
         assert value.numpy().tobytes() == cut["model"][name].numpy().tobytes(), name
@@ -100,6 +107,36 @@ def test_what_there_is_to_learn_is_learned(tmp_path):
     entropy = -sum(p * math.log2(p) for p in (0.5, 0.45, 0.05))
     assert last["dev_bits_per_unit"] == pytest.approx(entropy, abs=0.15)
     assert last["dev_trigram_bits_per_unit"] == pytest.approx(entropy, abs=0.1)
+
+
+def test_speakers_are_told_apart(tmp_path):
+    """The units of one go up and those of the other go down."""
+    units = write_sets(tmp_path / "units", factor=8, speakers=("up", "down"))
+    config = with_training(steps=150, learning_rate=1e-2, validate_every=150, learning_rate_milestones=(100,))
+    prior = Prior.load(train_prior(tmp_path / "exp", units, replace(config, condition=ConditionConfig(speakers=True))))
+    dev = read(units / "dev")
+    assert (prior.speakers.names, dev.speakers["u001"]) == (("down", "up"), "down")
+    found = prior.nats(dev)
+    for utterance, speaker in dev.speakers.items():
+        condition, steps = torch.tensor([["down", "up"].index(speaker) + 1]), prior.coder.encode(dev[utterance])
+        with torch.inference_mode():
+            nats = prior.model.nats(prior.model.after_begin(torch.from_numpy(steps)[None]), condition)
+        assert found[utterance] == pytest.approx(float(nats.sum()), rel=1e-5)
+    swapped = {name: {"up": "down", "down": "up"}[speaker] for name, speaker in dev.speakers.items()}
+    unknown = dict.fromkeys(dev, "someone else")
+    nats = [sum(prior.nats(replace(dev, speakers=of)).values()) for of in (dev.speakers, unknown, swapped)]
+    assert nats[0] + 1 < nats[1] < nats[2] - 1
+    drawn = {name: prior.sample(1.0, count=20, speaker=name) for name in ("up", "down", None)}
+    steps = {name: np.concatenate([np.diff(one.codes) % 6 for one in some]) for name, some in drawn.items()}
+    assert np.mean(steps["up"] == 1) > 10 * np.mean(steps["up"] == 5)
+    assert np.mean(steps["down"] == 5) > 10 * np.mean(steps["down"] == 1)
+    streamed = np.concatenate(list(islice(prior.stream(speaker="up"), 50)))
+    assert drawn["up"][0].codes.tolist() == streamed[:50].tolist()
+
+
+def test_units_without_speakers_are_refused(units):
+    with pytest.raises(DataError, match="u000: its speaker is not known; extract the units again"):
+        PriorTask(replace(CONFIG, condition=ConditionConfig(speakers=True))).open_data(units)
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ import pytest
 import torch
 import yaml
 from capture_watch import Watch
+from commands import run
 from trained import Experiment
-from typer.testing import CliRunner
 
 from sqspeech import Codec, audio, cli
 from sqspeech.checkpoint import TrainedModel, read_checkpoint
@@ -43,12 +43,6 @@ TINY = {
 ADVERSARIAL = {
     "begin": 2, "periods": [2, 3], "period_channels": [4, 4], "resolutions": [256], "resolution_channels": [4, 4],
 }  # fmt: skip
-
-
-def run(*arguments: object) -> str:
-    outcome = CliRunner().invoke(cli.app, [str(argument) for argument in arguments], catch_exceptions=False)
-    assert outcome.exit_code == 0, outcome.output
-    return outcome.output
 
 
 def fail(monkeypatch, capsys, *arguments: object) -> str:

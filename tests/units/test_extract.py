@@ -1,5 +1,6 @@
 """Extraction of many recordings: the same bytes however it is done, and no damage by bad input or a stop."""
 
+import json
 import shutil
 import signal
 import subprocess
@@ -127,6 +128,13 @@ def test_bad_recordings_are_named_and_lose_nothing(experiment, data, tmp_path, c
     said = capsys.readouterr().err
     assert all(f"skipped {name}: " in said for name in failures.reasons)
     assert list(read(tmp_path / "u")) == [good.utt_id]
+
+
+def test_the_transcript_and_the_speaker_stand_beside_the_units(experiment, data, tmp_path):
+    extract_corpus(experiment.checkpoint, data[:2], tmp_path, ["slamkit"])
+    lines = [json.loads(line) for line in (tmp_path / "slamkit/units.jsonl").read_text().splitlines()]
+    assert [line["text"] for line in lines] == ["sentence 0", "sentence 1"]
+    assert read(tmp_path).speakers == {utterance.utt_id: utterance.spk_id for utterance in data[:2]}
 
 
 def test_other_rates_channels_and_parts(experiment, tmp_path):

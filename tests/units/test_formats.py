@@ -1,7 +1,10 @@
 """Each format read back here, and by the readers of those who made it."""
 
 import json
+import math
+from collections.abc import Mapping
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 
 import kaldiio
@@ -12,6 +15,7 @@ from units_models import noise
 
 from sqspeech.data.tables import read_table
 from sqspeech.errors import DataError
+from sqspeech.evaluation.metrics.coding import fixed_bitrate
 from sqspeech.units import FORMATS, MATRICES, Contents, UnitInfo, Units, read, store
 from sqspeech.units.formats import Entry, entry
 
@@ -27,9 +31,22 @@ def found(extractor) -> dict[str, Units]:
     }
 
 
-def write(folder: Path, name: str, found: dict[str, Units], contents: Contents, info: UnitInfo) -> Path:
+def write(
+    folder: Path,
+    name: str,
+    found: dict[str, Units],
+    contents: Contents,
+    info: UnitInfo,
+    texts: Mapping[str, str | None] | None = None,
+) -> Path:
     entries = [
-        Entry(utt_id=utt_id, path=Path("/corpus") / utt_id[0] / f"{utt_id}.flac", n_samples=1000 + place, units=units)
+        Entry(
+            utt_id=utt_id,
+            path=Path("/corpus") / utt_id[0] / f"{utt_id}.flac",
+            n_samples=1000 + place,
+            units=units,
+            text=(texts or {}).get(utt_id),
+        )
         for place, (utt_id, units) in enumerate(found.items())
     ]
     store.write(folder, name, iter(entries), contents, info, scratch_beside=folder)
@@ -42,8 +59,8 @@ def test_what_is_written_is_read_back(extractor, found, tmp_path, name, contents
     write(tmp_path, name, found, contents, extractor.info)
     back = read(tmp_path)
     assert list(back) == NAMES
-    # fairseq has no durations, so that repetitions are lost there.
-    lost = contents.deduplicated and name == "fairseq"
+    # Some have no place for durations, so that repetitions are lost there.
+    lost = contents.deduplicated and name in ("fairseq", "interspeech2024")
     assert back.info.deduplicated == lost
     for utt_id, units in found.items():
         np.testing.assert_array_equal(back[utt_id].codes, units.runs()[0] if lost else units.codes)
@@ -54,8 +71,6 @@ def test_what_is_written_is_read_back(extractor, found, tmp_path, name, contents
 
 
 def test_runs_are_what_groupby_finds():
-    from itertools import groupby
-
     codes = np.array([3, 3, 1, 1, 1, 3, 2, 2])
     runs, lengths = Units(codes=codes).runs()
     expected = [(code, len(list(group))) for code, group in groupby(codes.tolist())]
@@ -132,6 +147,51 @@ def test_zerospeech_is_a_table_of_floats(extractor, found, tmp_path):
         np.testing.assert_array_equal(np.array(rows, np.float32), units.vectors)
 
 
+def test_slamkit_has_runs_with_durations_and_texts(extractor, found, tmp_path):
+    texts = dict(zip(NAMES, ["ONE", None, "TWO \u2028 THREE"], strict=True))
+    folder = write(tmp_path, "slamkit", found, EVERYTHING, extractor.info, texts)
+    with (folder / "units.jsonl").open(encoding="utf-8") as file:
+        lines = [json.loads(line) for line in file]
+    for line, (utt_id, units) in zip(lines, found.items(), strict=True):
+        runs = [(code, len(list(group))) for code, group in groupby(units.codes.tolist())]
+        assert list(zip(line["units"], line["duration"], strict=True)) == runs
+        assert line.get("text") == texts[utt_id]
+        assert line["file_name"] == f"/corpus/{utt_id[0]}/{utt_id}.flac"
+    assert [sorted(line) for line in lines[1:]] == [
+        ["duration", "file_name", "units", "utt_id"],
+        ["duration", "file_name", "text", "units", "utt_id"],
+    ]
+
+
+def test_slamkit_refuses_several_stages(extractor, found, tmp_path):
+    stages = {"b": Units(codes=np.stack([found["b"].codes] * 2, axis=1))}
+    with pytest.raises(DataError, match="b: units of several stages, and SlamKit reads one; give --stages 1"):
+        write(tmp_path, "slamkit", stages, Contents(), replace(extractor.info, stages=2))
+    assert not (tmp_path / "slamkit").exists()
+
+
+@pytest.mark.parametrize("stages", [1, 2])
+def test_the_challenge_finds_its_bitrate_in_its_files(extractor, found, tmp_path, stages):
+    of_stages = {
+        name: replace(units, codes=np.stack([units.codes, units.codes // 2], axis=1)) if stages == 2 else units
+        for name, units in found.items()
+    }
+    folder = write(tmp_path, "interspeech2024", of_stages, Contents(), replace(extractor.info, stages=stages))
+    vocabulary, tokens = (json.loads((folder / f"{name}.json").read_text()) for name in ("vocab", "tokens"))
+    seconds = {name: float(text) for name, text in map(str.split, (folder / "ref_len.scp").read_text().splitlines())}
+    assert seconds == pytest.approx(dict(zip(NAMES, (0.3, 0.5, 0.7), strict=True)))
+    # As the challenge's calculate_bitrate.py does.
+    each = {number: math.log2(len(found)) for number, found in vocabulary.items()}
+    bits = [
+        sum(len(stream) / seconds[name] * each[str(number)] for number, stream in enumerate(streams))
+        for name, streams in tokens.items()
+    ]
+    assert set(tokens["b"][0]) <= set(vocabulary["0"])
+    timed = [(of_stages[name], duration) for name, duration in seconds.items()]
+    assert sum(bits) / len(bits) == pytest.approx(fixed_bitrate(timed, extractor.info.codebook_size))
+    np.testing.assert_array_equal(read(folder)["b"].codes, of_stages["b"].codes)
+
+
 def test_the_format_that_says_most_is_read(extractor, found, tmp_path):
     write(tmp_path, "espnet", found, Contents(), extractor.info)
     write(tmp_path, "npz", found, Contents(matrices=("vectors",)), extractor.info)
@@ -147,6 +207,8 @@ DAMAGE = {
     "fairseq": ("units.txt", b"a-1 3 4\n"),
     "espnet": ("text.ts", b"a-1 3.5\n"),
     "zerospeech": ("b.txt", b"1 2\n"),
+    "slamkit": ("units.jsonl", b'{"utt_id": "a-1", "units": [3, 4]}\n'),
+    "interspeech2024": ("tokens.json", b'{"a-1": [["3", "4"], ["5"]]}\n'),
 }
 
 

@@ -50,10 +50,14 @@ class KneserNey:
 
     def bits(self, sequences: Sequences) -> NDArray[np.float64]:
         """Return −log2 p of each symbol of the sequences, one after another."""
-        grams, found = self._grams(sequences), np.full(sum(map(len, sequences)), 1 / self._possible)
+        return -np.log2(self.probabilities(self._grams(sequences)))
+
+    def probabilities(self, grams: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the probability of the last symbol of each n-gram (N, n); the number `symbols` means the beginning."""
+        found = np.full(len(grams), 1 / self._possible)
         for length, level in enumerate(reversed(self._levels), 1):
             found = level.interpolated(self._keys(grams[:, -length:]), found)
-        return -np.log2(found)
+        return found
 
     def _grams(self, sequences: Sequences) -> NDArray[np.int64]:
         before = np.full(self._order - 1, self._begin)

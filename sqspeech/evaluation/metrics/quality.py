@@ -14,6 +14,9 @@ from sqspeech.evaluation.metrics.speech_metric import (
     SpeechRow,
 )
 
+# Those of the scores of DNSMOS that VERSA has, with its names.
+VERSA = {"overall": "dns_overall", "p808": "dns_p808"}
+
 
 @SPEECH_METRICS.register("quality")
 class Quality(SpeechMetric):
@@ -21,7 +24,10 @@ class Quality(SpeechMetric):
 
     rows = (
         SpeechRow(name="DistillMOS (1 to 5)", key="distillmos", better="higher"),
-        *(SpeechRow(name=f"DNSMOS, {name} (1 to 5)", key=f"dnsmos_{name}", better="higher") for name in SCORES),
+        *(
+            SpeechRow(name=f"DNSMOS, {name} (1 to 5)", key=f"dnsmos_{name}", better="higher", versa=VERSA.get(name))
+            for name in SCORES
+        ),
     )
 
     def __init__(self, settings: JudgeSettings) -> None:

@@ -60,6 +60,8 @@ class JudgedSpeech:
         Whose recording that is, where it is not the speaker's.
     aligned
         Whether it has the timing and the voice of the source.
+    utt_id
+        The name of the utterance.
     """
 
     samples: Samples
@@ -68,6 +70,7 @@ class JudgedSpeech:
     source: Samples | None = None
     source_speaker: str | None = None
     aligned: bool = False
+    utt_id: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,11 +100,12 @@ class JudgeSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class SpeechRow:
-    """Row of the table: the value of this `key`, a `name` with the unit, and what is better."""
+    """Row of the table: the value of this `key`, a `name` with the unit, what is better, and VERSA's name of it."""
 
     name: str
     key: str
     better: str
+    versa: str | None = None
 
 
 class SpeechMetric:

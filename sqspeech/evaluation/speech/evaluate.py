@@ -22,6 +22,7 @@ from sqspeech.evaluation.metrics.speech_metric import SAMPLE_RATE, SPEECH_METRIC
 from sqspeech.evaluation.metrics.symbols import Codes, by_stage
 from sqspeech.evaluation.speech.panel import Figures, Panel
 from sqspeech.evaluation.speech.stages import CONTINUOUS, FIRST, MEAN, stage_kinds
+from sqspeech.evaluation.speech.versa import write_versa
 from sqspeech.failures import Failures
 from sqspeech.progress import track
 
@@ -46,6 +47,8 @@ class JudgeOptions:
         Whether the words are also counted after each step from the recording to the codes.
     train
         Natural speech of the training set, for the judge `speaker`.
+    versa
+        The folder to which the values of each utterance are written, see `write_versa`; None for none.
     """
 
     judges: Sequence[str]
@@ -53,6 +56,7 @@ class JudgeOptions:
     cache: Path | None = None
     where_lost: bool = False
     train: DataDir | None = None
+    versa: Path | None = None
 
 
 class SpeechEvaluation:
@@ -97,7 +101,7 @@ class SpeechEvaluation:
         self._words = Panel([self._judges["words"]]) if options.where_lost else None
         stages = stage_kinds(codec) if options.where_lost else ()
         self.kinds = (COPY, RECONSTRUCTION, *stages)
-        self._rate = codec.sample_rate
+        self._rate, self._versa = codec.sample_rate, options.versa
         # A model without a codebook decodes what its encoder gives.
         self._decoded = CODES if codec.trained.model.quantizer.codebook_size else CONTINUOUS
 
@@ -109,7 +113,7 @@ class SpeechEvaluation:
     def add(self, source: Utterance, recording: Samples, made: Mapping[str, Samples]) -> None:
         """Judge a recording (N,) at the model's rate, and what was made of it with its own speaker, by kind."""
         natural = self._resampled(recording)
-        self._add(NATURAL, JudgedSpeech(samples=natural, speaker=source.spk_id, text=source.text))
+        self._add(NATURAL, JudgedSpeech(samples=natural, speaker=source.spk_id, text=source.text, utt_id=source.utt_id))
         for kind in (name for name in self.kinds if name in made):
             speech = JudgedSpeech(
                 samples=self._resampled(made[kind]),
@@ -117,6 +121,7 @@ class SpeechEvaluation:
                 text=source.text,
                 source=natural,
                 aligned=True,
+                utt_id=source.utt_id,
             )
             self._add(kind, speech)
 
@@ -130,11 +135,14 @@ class SpeechEvaluation:
             text=source.text,
             source=self._resampled(recording),
             source_speaker=source.spk_id if source.spk_id != target else None,
+            utt_id=f"{source.utt_id}-to-{target}",
         )
         self._panel.add(kinds, speech)
 
     def metrics(self, codes: Sequence[Codes], seconds: float) -> dict[str, Any]:
         """Return `judges`, the figures by kind, and `words`, the errors after each step where they are wanted.
+
+        Where they are wanted, the values of each utterance are written as well.
 
         Parameters
         ----------
@@ -145,6 +153,8 @@ class SpeechEvaluation:
         """
         of_data = {name: value for judge in self._judges.values() for name, value in judge.of_data().items()}
         found: dict[str, Any] = {"judges": {**of_data, **self._panel.figures()}}
+        if self._versa:
+            write_versa(self._versa, self._panel.by_utterance())
         if self._words:
             found["words"] = _with_bitrates(self._words.figures(), codes, seconds)
         return found

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from sqspeech.evaluation.metrics.speech_metric import JudgedSpeech, Score, SpeechMetric
+from sqspeech.evaluation.metrics.speech_metric import JudgedSpeech, Score, Scores, SpeechMetric
 
 type Figures = dict[str, float | None]
 
@@ -25,7 +25,7 @@ class Panel:
     def __init__(self, judges: Sequence[SpeechMetric]) -> None:
         self._judges = judges
         self._waiting: list[tuple[Sequence[str], JudgedSpeech]] = []
-        self._scores: dict[str, dict[str, list[Score | None]]] = defaultdict(lambda: defaultdict(list))
+        self._scores: dict[str, list[tuple[str, Scores]]] = defaultdict(list)
 
     def add(self, kinds: Sequence[str], speech: JudgedSpeech) -> None:
         """Judge an utterance, which belongs to these kinds."""
@@ -39,21 +39,33 @@ class Panel:
         The spread of NAME is `NAME_std`, the standard deviation over the utterances that have a value.
         """
         self._judge()
-        return {kind: _figures(scores) for kind, scores in self._scores.items()}
+        return {kind: _figures([scores for _, scores in judged]) for kind, judged in self._scores.items()}
+
+    def by_utterance(self) -> dict[str, dict[str, dict[str, float]]]:
+        """Return, for each kind, the single values of each utterance by its id, as far as it has some."""
+        self._judge()
+        return {
+            kind: {
+                utt_id: {name: score.total / score.weight for name, score in scores.items() if score and score.weight}
+                for utt_id, scores in judged
+            }
+            for kind, judged in self._scores.items()
+        }
 
     def _judge(self) -> None:
         waiting, self._waiting = self._waiting, []
-        for judge in self._judges:
-            for (kinds, _), scores in zip(waiting, judge([speech for _, speech in waiting]), strict=True):
-                for kind in kinds:
-                    for name, score in scores.items():
-                        self._scores[kind][name].append(score)
+        speech = [each for _, each in waiting]
+        by_judge = [judge(speech) for judge in self._judges] if speech else []
+        for (kinds, each), *found in zip(waiting, *by_judge, strict=True):
+            merged = {name: score for scores in found for name, score in scores.items()}
+            for kind in kinds:
+                self._scores[kind].append((each.utt_id, merged))
 
 
-def _figures(scores: dict[str, list[Score | None]]) -> Figures:
-    found: Figures = {"count": float(max(map(len, scores.values())))}
-    for name, values in scores.items():
-        found[name], found[f"{name}_std"] = summary(score for score in values if score is not None)
+def _figures(judged: Sequence[Scores]) -> Figures:
+    found: Figures = {"count": float(len(judged))}
+    for name in judged[0]:
+        found[name], found[f"{name}_std"] = summary(score for scores in judged if (score := scores[name]) is not None)
     return found
 
 

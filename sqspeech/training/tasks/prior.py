@@ -16,6 +16,7 @@ from sqspeech.errors import DataError
 from sqspeech.evaluation.metrics.n_gram import bits_of_test
 from sqspeech.priors.config import PriorConfig
 from sqspeech.priors.scoring import sequence_nats
+from sqspeech.priors.speakers import SpeakerClasses
 from sqspeech.priors.steps import StepCoder
 from sqspeech.priors.unit_lm import UnitLM
 from sqspeech.priors.windows import Windows
@@ -51,6 +52,7 @@ class PriorTask(Task[PriorConfig, UnitSet, UnitLM]):
                     f"{path / name}: deduplicated units without their durations; write them with --durations, or "
                     "without --dedup"
                 )
+        self._speakers(train)
         for name in ("checkpoint", "codebook_size", "stages", "frame_rate"):
             found, wanted = getattr(dev.info, name), getattr(train.info, name)
             if found != wanted:
@@ -62,13 +64,13 @@ class PriorTask(Task[PriorConfig, UnitSet, UnitLM]):
 
     def model(self, train: UnitSet) -> UnitLM:
         """See `Task`."""
-        return UnitLM(self.config.model, self._coder(train).sizes)
+        return UnitLM(self.config.model, self._coder(train).sizes, self._speakers(train).count)
 
     def batches(
         self, model: UnitLM, train: UnitSet, device: torch.device, residency: Residency, part: tuple[int, int]
     ) -> Windows:
         """See `Task`; units are few bytes and always on the device."""
-        coder, training = self._coder(train), self.config.training
+        coder, training, speakers = self._coder(train), self.config.training, self._speakers(train)
         return Windows(
             [coder.encode(train[utterance]) for utterance in train],
             model.begin,
@@ -77,6 +79,8 @@ class PriorTask(Task[PriorConfig, UnitSet, UnitLM]):
             seed=training.seed,
             device=device,
             part=part,
+            classes=speakers.find(map(train.speakers.get, train)) if speakers.count else None,
+            class_dropout=self.config.condition.unknown,
         )
 
     def schedule(self, step: int) -> dict[str, float]:
@@ -97,8 +101,8 @@ class PriorTask(Task[PriorConfig, UnitSet, UnitLM]):
         self, model: UnitLM, batch: Batch, values: Mapping[str, Tensor], update: Update, phase: str
     ) -> Mapping[str, Tensor]:
         """See `Task`; the loss is the mean over the steps of the whole batch."""
-        (steps,) = batch
-        nats = model.nats(steps).sum()
+        steps, classes = batch[0], batch[1] if len(batch) > 1 else None
+        nats = model.nats(steps, classes).sum()
         real = steps[:, 1:, -1] >= 0
         units = torch.where(real, steps[:, 1:, -1] + 1, 0) if self.config.steps.runs else real
         share = distributed.all_reduce_sum(real.sum().float()) / distributed.world_size()
@@ -111,7 +115,7 @@ class PriorTask(Task[PriorConfig, UnitSet, UnitLM]):
     ) -> Callable[[UnitLM], dict[str, float]]:
         """See `Task`; beside the prior, a trigram of the same training units."""
         trigram = bits_of_test(train, dev, order=3) / sum(map(len, dev.units.values()))
-        return _Validation(self._coder(train), dev, trigram, device)
+        return _Validation(self._coder(train), self._speakers(train), dev, trigram, device)
 
     def warnings(
         self, model: UnitLM, train: Mapping[str, float], dev: Mapping[str, float], validations: int
@@ -132,8 +136,8 @@ class PriorTask(Task[PriorConfig, UnitSet, UnitLM]):
         return faults
 
     def about(self, train: UnitSet) -> dict[str, Any]:
-        """Return timing and origin of the units."""
-        return {"units": asdict(train.info)}
+        """Return timing and origin of the units, and the speakers that the prior is given."""
+        return {"units": asdict(train.info), "speakers": list(self._speakers(train).names)}
 
     def check_resumed(self, content: Mapping[str, Any], about: Mapping[str, Any], path: Path) -> None:
         """See `Task`."""
@@ -146,22 +150,28 @@ class PriorTask(Task[PriorConfig, UnitSet, UnitLM]):
     def _coder(self, units: UnitSet) -> StepCoder:
         return StepCoder(self.config.steps, units.info)
 
+    def _speakers(self, train: UnitSet) -> SpeakerClasses:
+        return SpeakerClasses.of(train, train.speakers) if self.config.condition.speakers else SpeakerClasses()
+
 
 class _Validation:
     """The dev utterances, shared out between the processes, each scored at full length and in single precision."""
 
-    def __init__(self, coder: StepCoder, dev: UnitSet, trigram: float, device: torch.device) -> None:
+    def __init__(
+        self, coder: StepCoder, speakers: SpeakerClasses, dev: UnitSet, trigram: float, device: torch.device
+    ) -> None:
         self.device, self.trigram, self.rate = device, trigram, dev.info.frame_rate
         self.units = sum(len(dev[utterance]) for utterance in dev)
         with distributed.sharing():
             own = list(dev)[distributed.rank() :: distributed.world_size()]
         self.sequences = [torch.from_numpy(coder.encode(dev[utterance])) for utterance in own]
+        self.classes = speakers.find(map(dev.speakers.get, own)).tolist()
 
     def __call__(self, model: UnitLM) -> dict[str, float]:
         """Return bits a unit and a second, and the trigram's bits a unit."""
         model.eval()
         with full_precision(self.device):
-            nats = [found.sum() for found in sequence_nats(model, self.sequences)]
+            nats = [found.sum() for found in sequence_nats(model, self.sequences, self.classes)]
         model.train()
         total = torch.tensor(float(np.sum(nats)), dtype=torch.float64, device=self.device)
         with distributed.sharing():

@@ -14,12 +14,17 @@ from sqspeech.errors import DataError
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """The units of an utterance, its recording, and how many samples of that it has."""
+    """The units of an utterance with their `info`, its recording and its speaker, as far as they are known.
+
+    The recording has `n_samples` samples and the transcript `text`.
+    """
 
     utt_id: str
     path: Path
     n_samples: int
     units: Units
+    text: str | None = None
+    speaker: str | None = None
 
 
 # Integers that are turned into text at once.

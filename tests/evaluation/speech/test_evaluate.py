@@ -47,7 +47,7 @@ def judged(monkeypatch):
 
     @SPEECH_METRICS.register("toy")
     class Toy(SpeechMetric):
-        rows = (SpeechRow(name="seconds", key="seconds", better="longer"),)
+        rows = (SpeechRow(name="seconds", key="seconds", better="longer", versa="duration"),)
 
         def __call__(self, speech):
             seen.extend(speech)
@@ -87,6 +87,18 @@ def test_conversions_are_judged_beside_their_sources(trained, data, judged, tmp_
     conversions = [(each.speaker, each.source_speaker) for each in judged if each.source_speaker]
     assert conversions == [("m1", "f1"), ("f2", "f1"), ("f1", "m1")]
     assert not any(each.aligned for each in judged if each.source_speaker)
+
+
+def test_each_utterance_is_a_line_of_versa(trained, data, judged, tmp_path):
+    (tmp_path / "pairs").write_text("f1-00 f1 m1\nm1-01 m1 f1\n")
+    options = JudgeOptions(judges=["toy", "words"], versa=tmp_path / "versa")
+    evaluate(trained, data, conversion=(tmp_path / "pairs", data), judges=options)
+    found = {path.stem: path.read_text().splitlines() for path in (tmp_path / "versa").iterdir()}
+    assert set(found) == {"natural", "copy", "reconstruction", "conversion", "cross_gender"}
+    assert [json.loads(line)["key"] for line in found["conversion"]] == ["f1-00-to-m1", "m1-01-to-f1"]
+    # The toy recogniser's two words share one with the text; and the toy judge's value has VERSA's name.
+    first = json.loads(found["natural"][0])
+    assert (first["key"], first["word_error"], first["duration"]) == ("f1-00", 50, pytest.approx(0.8))
 
 
 def test_words_after_each_stage(trained, data, judged):

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -35,6 +37,16 @@ def test_rates_are_pooled_and_values_averaged_each_with_its_spread():
     )
     assert figures["all"]["count"] == 4
     assert figures["all"]["rate"] == pytest.approx(9 / 21)
+
+
+def test_the_values_of_each_utterance_are_kept_by_kind():
+    panel = Panel([First()])
+    for name, each in zip("abc", speech((1, 2), (0, 4), (3, 0)), strict=True):
+        panel.add(["all", "last"] if name == "c" else ["all"], replace(each, utt_id=name))
+    assert panel.by_utterance() == {
+        "all": {"a": {"rate": 0.5, "value": 1}, "b": {"rate": 0}, "c": {"value": 3}},
+        "last": {"c": {"value": 3}},
+    }
 
 
 def test_what_has_no_value_has_none():
