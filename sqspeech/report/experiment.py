@@ -1,8 +1,8 @@
 """Content of an experiment directory, except for the audio."""
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +35,6 @@ class Experiment:
         The text of config.yaml, and its features.
     commands
         The first lines of the logs.
-    units
-        The first lines of the units, shortened.
     prior_curves
         The training log of the prior in prior/.
     """
@@ -49,7 +47,6 @@ class Experiment:
     config: str
     features: LogMelConfig
     commands: list[str]
-    units: list[str]
     prior_curves: Curves
 
 
@@ -76,7 +73,6 @@ def read_experiment(exp: Path) -> Experiment:
         config=config,
         features=_features(exp / "config.yaml") if config else LogMelConfig(),
         commands=_read_commands(exp / "logs"),
-        units=_read_units(exp / "units/kaldi/units.txt"),
         prior_curves=_read_curves(prior)[0] if (prior := exp / "prior/metrics.jsonl").is_file() else {},
     )
 
@@ -132,11 +128,17 @@ def _read_commands(folder: Path) -> list[str]:
     return [line.removeprefix("$ ") for line in first_lines if line.startswith("$ ")]
 
 
-def _read_units(path: Path) -> list[str]:
+def read_units(path: Path, wanted: Collection[str]) -> dict[str, str]:
+    """Return the first lines of units, shortened, and those of the wanted utterances, by their utterances."""
     if not path.is_file():
-        return []
+        return {}
+    found = dict[str, str]()
     with path.open(encoding="utf-8", errors="replace") as file:
-        return [_shorten(line.rstrip("\n")) for line in islice(file, UNITS_LINES)]
+        for number, line in enumerate(file):
+            name = line.split(maxsplit=1)[0] if line.strip() else ""
+            if number < UNITS_LINES or name in wanted:
+                found[name] = _shorten(line.rstrip("\n"))
+    return found
 
 
 def _shorten(line: str) -> str:

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from string import Formatter
 
+from sqspeech.report.verdicts import verdict
+
 type Scalar = str | int | float
 
 
@@ -25,12 +27,13 @@ class KeyFigure:
 
 @dataclass(frozen=True, kw_only=True)
 class ShownFigure:
-    """Key figure with its value, exact and as shown."""
+    """Key figure with its value, exact and as shown, and a sentence on it."""
 
     figure: KeyFigure
     exact: Scalar
     shown: str
     beside: str
+    verdict: str
 
 
 # Kinds of synthetic speech that are judged, and what is beside their figures.
@@ -149,6 +152,7 @@ def key_figures(metrics: dict[str, object]) -> list[ShownFigure]:
             exact=scalars[figure.key],
             shown=_shown(scalars[figure.key]),
             beside=_beside(figure.beside, scalars),
+            verdict=verdict(figure.key, scalars),
         )
         for figure in KEY_FIGURES
         if figure.key in scalars

@@ -1,5 +1,7 @@
 """HTML page of an experiment."""
 
+import base64
+import hashlib
 import platform
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,7 +16,7 @@ from sqspeech import __version__
 from sqspeech.atomic import write_text
 from sqspeech.evaluation.units.table import FilledRow, columns, filled_rows, notes
 from sqspeech.report.embed import data_uri, flac_uri
-from sqspeech.report.experiment import Curves, read_experiment
+from sqspeech.report.experiment import Curves, read_experiment, read_units
 from sqspeech.report.generated import GeneratedSample, read_generated
 from sqspeech.report.key_figures import key_figures, other_figures
 from sqspeech.report.listening import Cell, Listening, ListeningRow, read_listening
@@ -101,8 +103,14 @@ def write_report(exp: Path, output: Path) -> str:
     """
     experiment = read_experiment(exp)
     listening = read_listening(exp / "conversion" / "manifest.tsv", experiment.features)
+    rows = [row.utt_id for row in listening.rows] if listening else []
+    script = files(__package__).joinpath("page.js").read_text(encoding="utf-8")
     page = _template().render(
         experiment=experiment,
+        rows=rows,
+        units=read_units(exp / "units/kaldi/units.txt", rows),
+        script=script,
+        script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         figures=key_figures(experiment.metrics),
         others=other_figures(experiment.metrics),
         panels=list(_panel_views(experiment.curves)),

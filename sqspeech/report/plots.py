@@ -96,7 +96,7 @@ def usage_picture(usage: list[int] | list[list[int]]) -> Picture:
             axes.stairs(shares[stage], color=colour, baseline=None, label=f"stage {stage + 1}")
         axes.axhline(100 / n_codes, color=palette.lines[1], linestyle="--", label="if equally frequent")
         axes.set(xlabel="codes, most frequent first", ylabel="share of the units (%)", xlim=(0, n_codes))
-        axes.legend()
+        axes.legend(loc="upper right")  # where the curves are low; to search for the place takes long
 
     return _picture(draw, (10.5, 2.5))
 
