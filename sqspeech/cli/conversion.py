@@ -117,23 +117,12 @@ def enroll(
     strict: Strict = False,
 ) -> None:
     """Add a speaker to a model from some speech, 30 s or more; all else in it stays as it is."""
-    from sqspeech.atomic import atomic_path
-    from sqspeech.checkpoint import TrainedModel, read_checkpoint, write_content
-    from sqspeech.conversion import enroll as learn
+    from sqspeech.conversion.enrolment import enroll_recordings
     from sqspeech.failures import Failures
 
-    trained, failures, recordings = TrainedModel.load(checkpoint, find_device(device)), Failures(), []
-    rate = trained.config.features.sample_rate
+    found, failures = find_device(device), Failures()
     with open_inputs(inputs, failures) as utterances:
-        for utterance in utterances:
-            with failures.skipping(utterance.utt_id), utterance.open() as file:
-                recordings.append(file.read(rate))
-                failures.notes.update({utterance.utt_id: note} if (note := file.note(rate)) else {})
-    failures.check(len(recordings), strict=strict)
-    content = learn(trained, read_checkpoint(checkpoint, trained.device), recordings, name)
-    with atomic_path(output) as temporary:
-        write_content(temporary, content)
-    seconds = sum(map(len, recordings)) / rate
+        seconds = enroll_recordings(checkpoint, utterances, name, output, failures, strict=strict, device=found)
     print(f"{output}: has the speaker {name}, from {seconds:.0f} s of speech{failures.noted()}")
 
 

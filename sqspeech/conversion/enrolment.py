@@ -2,15 +2,19 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, cast
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from sqspeech.checkpoint import TrainedModel
+from sqspeech.atomic import atomic_path
+from sqspeech.checkpoint import TrainedModel, read_checkpoint, write_content
 from sqspeech.codec.inputs import Samples
+from sqspeech.data.data_dir import Utterance
 from sqspeech.errors import DataError
+from sqspeech.failures import Failures
 from sqspeech.models.sqvae import mean_squared_error
 from sqspeech.pitch import quick_f0, speaker_pitch
 from sqspeech.progress import track
@@ -20,6 +24,42 @@ STEPS, BATCH, CODES, LEARNING_RATE = 300, 16, 48, 0.02
 # In seconds; less does not separate a speaker from the sentences.
 LEAST = 5.0
 EMBEDDINGS = "decoder.speakers.weight"
+
+
+def enroll_recordings(
+    checkpoint: Path,
+    utterances: Sequence[Utterance],
+    name: str,
+    output: Path,
+    failures: Failures,
+    *,
+    strict: bool = False,
+    device: torch.device = torch.device("cpu"),  # noqa: B008 (immutable)
+) -> float:
+    """Write a checkpoint that knows one more speaker, and return of how many seconds of speech; see `enroll`.
+
+    `failures` takes the recordings that cannot be used.
+
+    Raises
+    ------
+    DataError
+        See `enroll`; or no recording can be used or, where it is `strict`, not all can.
+    CheckpointError
+        See `sqspeech.checkpoint.read_checkpoint`.
+    SqspeechError
+        The checkpoint cannot be written.
+    """
+    trained, recordings = TrainedModel.load(checkpoint, device), list[Samples]()
+    rate = trained.config.features.sample_rate
+    for utterance in utterances:
+        with failures.skipping(utterance.utt_id), utterance.open() as file:
+            recordings.append(file.read(rate))
+            failures.notes.update({utterance.utt_id: note} if (note := file.note(rate)) else {})
+    failures.check(len(recordings), strict=strict)
+    content = enroll(trained, read_checkpoint(checkpoint, device), recordings, name)
+    with atomic_path(output) as temporary:
+        write_content(temporary, content)
+    return sum(map(len, recordings)) / rate
 
 
 def enroll(trained: TrainedModel, content: dict[str, Any], recordings: Sequence[Samples], name: str) -> dict[str, Any]:

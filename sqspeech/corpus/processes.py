@@ -69,7 +69,7 @@ class _Pool:
         self.executor = make()
 
     def submit(self, item: Any) -> Future[Any]:
-        with _deaf_to_interrupts():
+        with deaf_to_interrupts():
             try:
                 return self.executor.submit(_call, item)
             except BrokenProcessPool:
@@ -79,7 +79,7 @@ class _Pool:
 
 
 @contextmanager
-def _deaf_to_interrupts() -> Iterator[None]:
+def deaf_to_interrupts() -> Iterator[None]:
     """Let the processes that are started inside never receive Ctrl-C, from their first moment.
 
     Ctrl-C reaches the whole group, and the parent alone decides what it means. Here it waits: ignored, it would be lost
