@@ -1,16 +1,21 @@
 # Everything runs in .venv, which is made from requirements.lock when it is missing or older than the lock.
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+DEMO := recipes/mini/exp/demo/best.ckpt
 SHELL_FILES := $(wildcard .ci/* benchmarks/*.sh recipes/*.sh recipes/*/*.sh)
 PYTHON_IS_NEW := -c 'import sys; sys.exit(sys.version_info < (3, 12))'
 
-.PHONY: help demo test lint docs wheel lock
+.PHONY: help demo page test lint docs wheel lock
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' Makefile
 
 demo: $(INSTALLED) ## the whole pipeline on a synthetic corpus: convert a voice, write units, measure both
 	@recipes/mini/run.sh
+
+page: $(INSTALLED) ## open the page on the demo's model: convert, add a voice, see the units
+	@test -f $(DEMO) || { echo "$(DEMO) is missing; make it with: make demo" >&2; exit 1; }
+	@$(BIN)/sqspeech serve $(DEMO) $(addprefix --prior ,$(wildcard $(dir $(DEMO))prior/best.ckpt)) --open
 
 # One thread a worker: two workers with two threads each would fight for two cores.
 test: $(INSTALLED) ## run the tests

@@ -92,6 +92,18 @@ OPTIONS = {
         "--strict",
     },
     "score": {"--output", "-o", "--device"},
+    "serve": {
+        "--prior",
+        "--output",
+        "-o",
+        "--keep",
+        "--limit",
+        "--host",
+        "--port",
+        "--open",
+        "--jobs",
+        "--device",
+    },
     "submit": {
         "--output",
         "-o",

@@ -19,7 +19,8 @@ def test_both_packages_are_there_and_nothing_else(files):
         modules = {str(path.relative_to(ROOT)) for path in (ROOT / package).rglob("*.py")}
         own = {name for name in files if name.startswith(f"{package}/") and not name.startswith("sqspeech/recipes/")}
         assert modules == {name for name in own if name.endswith(".py")}
-    assert files >= {"sqspeech/py.typed", "sqspeech/__init__.pyi", "sqspeech/report/page.html"}
+    page = {f"sqspeech/web/page/{path.name}" for path in (ROOT / "sqspeech/web/page").iterdir()}
+    assert files >= {"sqspeech/py.typed", "sqspeech/__init__.pyi", "sqspeech/report/page.html", *page}
 
 
 def test_each_recipe_is_there_with_its_configurations_and_without_what_it_made(files):

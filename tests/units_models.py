@@ -15,12 +15,12 @@ QUANTIZERS = {
 }
 
 
-def make_model(name: str = "sq-IV", width: int = 24, *, normalize: bool = False) -> TrainedModel:
+def make_model(name: str = "sq-IV", width: int = 24, *, normalize: bool = False, **sections: object) -> TrainedModel:
     """An untrained model whose BatchNorm has seen something, and whose codebook is near the latents."""
     torch.manual_seed(0)
     quantizer = {**QUANTIZERS[name], "codebook_size": 32, "codebook_dim": 8}
     encoder = {"width": width, "normalize": normalize}
-    config = ExperimentConfig.from_dict({"encoder": encoder, "quantizer": quantizer}, "test")
+    config = ExperimentConfig.from_dict({"encoder": encoder, "quantizer": quantizer, **sections}, "test")
     model, log_mel = build_model(config, 2), LogMel(config.features)
     with torch.no_grad():
         mel = log_mel(torch.from_numpy(noise(2.0)))[None]

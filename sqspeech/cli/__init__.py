@@ -10,7 +10,19 @@ from typing import Annotated
 import typer
 
 from sqspeech import __version__
-from sqspeech.cli import conversion, data, evaluation, priors, recipes, report, submission, training, units, vocoder
+from sqspeech.cli import (
+    conversion,
+    data,
+    evaluation,
+    page,
+    priors,
+    recipes,
+    report,
+    submission,
+    training,
+    units,
+    vocoder,
+)
 from sqspeech.errors import SqspeechError
 from sqspeech.extras import missing_extra_named
 from sqspeech.names import let_print_any_name
@@ -32,6 +44,7 @@ COMMANDS = (
     conversion.speakers,
     priors.generate,
     priors.score,
+    page.serve,
     submission.submit,
     submission.submit_check,
     report.report,
