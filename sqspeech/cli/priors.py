@@ -22,8 +22,8 @@ def generate(
     ] = [],  # noqa: B006
     seconds: Annotated[float, typer.Option(help="Of each sample, beside its prompt.")] = 5.0,
     count: Annotated[int, typer.Option(min=1, help="Samples, of each prompt.")] = 8,
-    temperature: Annotated[float, typer.Option(help="Less than 1 prefers what is likely.")] = 0.7,
-    top_p: Annotated[float, typer.Option(help="Draw from the likeliest units of this probability.")] = 0.95,
+    temperature: Annotated[float, typer.Option(help="Less than 1 prefers what is likely.")] = 1.0,
+    top_p: Annotated[float, typer.Option(help="Draw from the likeliest units of this probability.")] = 1.0,
     seed: Annotated[int, typer.Option(help="Of the draws.")] = 0,
     vocoder: VocoderName = None,
     device: Device = "auto",

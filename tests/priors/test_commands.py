@@ -51,7 +51,7 @@ def test_samples_are_the_same_for_a_seed(experiment, prior, tmp_path):
     rows = read_rows(tmp_path / "one/manifest.tsv")
     assert [row["output"] for row in rows] == [f"sample-{number}-to-f1.wav" for number in (1, 2, 3)]
     about = json.loads((tmp_path / "one/manifest.json").read_text())
-    assert (about["seed"], about["temperature"], about["prior"]) == ("1", "0.7", Prior.load(prior).digest)
+    assert (about["seed"], about["temperature"], about["prior"]) == ("1", "1", Prior.load(prior).digest)
     units = read(tmp_path / "one/units")
     samples, rate = Codec.load(experiment.checkpoint).decode(units["sample-2"], "f1")
     found, found_rate = soundfile.read(tmp_path / "one/sample-2-to-f1.wav", dtype="float32")
