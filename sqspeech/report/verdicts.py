@@ -20,7 +20,7 @@ def verdict(key: str, scalars: Scalars) -> str:
 
 
 def _reconstruction(scalars: Scalars) -> str:
-    kept = 100 - scalars["mse_percent"]
+    kept = max(0.0, 100 - scalars["mse_percent"])
     return f"Units and speaker keep {kept:.0f} % of what varies in the spectrogram."
 
 
@@ -36,6 +36,8 @@ def _active(scalars: Scalars) -> str:
 
 
 def _bitrate(scalars: Scalars) -> str:
+    if not scalars["bitrate"]:
+        return "All units are the same, and tell nothing."
     times = 256_000 / scalars["bitrate"]
     return f"{times:,.0f} times less than samples of 16 bits at 16 kHz."
 

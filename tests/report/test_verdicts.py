@@ -12,6 +12,8 @@ JUDGES = {"judges_copy_word_error": 10.0, "judges_copy_distillmos": 3.5, "judges
     ("key", "scalars", "sentence"),
     [
         ("mse_db2", {"mse_percent": 20.0}, "Units and speaker keep 80 % of what varies in the spectrogram."),
+        ("mse_db2", {"mse_percent": 130.0}, "Units and speaker keep 0 % of"),
+        ("bitrate", {"bitrate": 0.0}, "All units are the same"),
         ("perplexity", {"perplexity": 60.0, "codebook_size": 64}, "The codes are used evenly"),
         ("perplexity", {"perplexity": 40.0, "codebook_size": 64}, "The codes are used unevenly"),
         ("perplexity", {"perplexity": 8.0, "codebook_size": 64}, "The codes are used very unevenly: as much as 12%"),
