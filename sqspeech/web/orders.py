@@ -71,8 +71,8 @@ class GenerationOrder:
     prompt: Name | None = None
     seconds: Annotated[float, Field(gt=0, le=60)] = 5.0
     count: Annotated[int, Field(ge=1, le=32)] = 4
-    temperature: float = 0.7
-    top_p: float = 0.95
+    temperature: float = 1.0
+    top_p: float = 1.0
     seed: int = 0
     vocoder: Name | None = None
 
