@@ -1,4 +1,4 @@
-"""What the page knows and does for a session: models, recordings and jobs."""
+"""A session of the page: its models, recordings and jobs."""
 
 from collections.abc import Mapping
 from dataclasses import asdict

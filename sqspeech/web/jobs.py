@@ -58,7 +58,7 @@ class Job:
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more will become of it."""
+        """True where nothing more will become of it."""
         return self.state in (DONE, FAILED, STOPPED)
 
 

@@ -32,7 +32,7 @@ USUAL_STEMS = frozenset({"best", "last", "previous", "speech"})
 
 @dataclass(frozen=True, kw_only=True)
 class Address:
-    """Where the page is bound; port 0 is any that is free."""
+    """The address to which the page is bound; port 0 is any that is free."""
 
     host: str
     port: int

@@ -20,7 +20,7 @@ DONE = "document.querySelector('.job[data-state=done] .cells audio, .job[data-st
 
 @pytest.fixture(scope="module")
 def microphone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the browser's microphone is fed with, over and over."""
+    """The recording that the browser's microphone plays, over and over."""
     path = tmp_path_factory.mktemp("microphone") / "fed.wav"
     soundfile.write(path, np.concatenate([0.4 * voice(120.0, number, 1.0, 48000) for number in range(4)]), 48000)
     return path

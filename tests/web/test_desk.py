@@ -1,4 +1,4 @@
-"""What is kept, in whose turn orders are carried out, and what a message may say."""
+"""Files that are kept, the turn of orders, and the content of messages."""
 
 import json
 import os
