@@ -30,6 +30,7 @@ OPTIONS = {
         "--vectors",
         "--soft",
         "--continuous",
+        "--smooth",
         "--stages",
         "--jobs",
         "--cluster",

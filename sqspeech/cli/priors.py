@@ -43,7 +43,8 @@ def generate(
     request = GenerationRequest(seconds=seconds, count=count, seed=seed, sampling=sampling)
     found, left_out = find_device(device), Failures()
     torch.set_num_threads(1)  # as `decode`, so that its results are these
-    model, codec = Prior.load(prior, found), Codec.load(checkpoint, found)
+    model = Prior.load(prior, found)
+    codec = Codec.load(checkpoint, found, smooth=model.info.smooth)
     if prompts:
         with open_inputs(prompts, left_out) as utterances:
             written, failures = write(model, codec, output, to, request, prompts=utterances, vocoder=vocoder)

@@ -47,6 +47,9 @@ def units(
     vectors: Annotated[bool, typer.Option("--vectors", help="Write the code vector of each step.")] = False,
     soft: Annotated[bool, typer.Option("--soft", help="Write the posterior of each step.")] = False,
     continuous: Annotated[bool, typer.Option("--continuous", help="Write the encoder's output.")] = False,
+    smooth: Annotated[
+        float, typer.Option(metavar="NATS", min=0, help="The price of a change: longer runs, fewer bits. 4 is usual.")
+    ] = 0.0,
     stages: Stages = None,
     jobs: Jobs = 1,
     cluster: Cluster = None,
@@ -79,6 +82,7 @@ def units(
             precision=precision.value,
             shard=part,
             stages=stages,
+            smooth=smooth,
         )
     failures.absorb(left_out)
     failures.check(1 if part else len(counts), strict=strict)

@@ -16,11 +16,12 @@ from sqspeech.codec.inputs import AnyAudio, samples_of
 from sqspeech.codec.level import recording_statistics
 from sqspeech.codec.prosody import PitchRule
 from sqspeech.codec.rules import check_units
+from sqspeech.codec.smoothing import check_smoothing
 from sqspeech.codec.speakers import find_speaker
 from sqspeech.codec.stream import UnitStream
 from sqspeech.codec.synthesis import Synthesizer
 from sqspeech.codec.units import Matrix, Precision, UnitInfo, Units
-from sqspeech.errors import DataError
+from sqspeech.errors import ConfigError, DataError
 from sqspeech.pitch import Excitation
 from sqspeech.vocoders import Vocoder, build_vocoder, without_pitch
 
@@ -43,6 +44,8 @@ class Codec:
         The model.
     precision
         Of the encoder. In bfloat16 it is faster on some machines, and codes then depend on rounding.
+    smooth
+        Of `encode`: the price of a change of code in nats (see `sqspeech.codec.smoothing`); 0 smooths nothing.
     vocoder
         The one that is used where no other is named. When None it is, for conversion and for decoding with a pitch, the
         model's own or else WORLD, and for decoding without a pitch one that needs none.
@@ -54,9 +57,14 @@ class Codec:
     """
 
     def __init__(
-        self, trained: TrainedModel, precision: Precision = "float32", vocoder: Vocoder | str | None = None
+        self,
+        trained: TrainedModel,
+        precision: Precision = "float32",
+        vocoder: Vocoder | str | None = None,
+        smooth: float = 0.0,
     ) -> None:
-        self.trained, self.precision = trained, precision
+        check_smoothing(trained, smooth)
+        self.trained, self.precision, self.smooth = trained, precision, smooth
         self.encoder = ChunkedEncoder(trained, precision)
         self.synthesizer = Synthesizer(trained, self.encoder)
         self._vocoders = dict[str, Vocoder]()
@@ -69,17 +77,18 @@ class Codec:
         device: torch.device | str = "cpu",
         precision: Precision = "float32",
         stages: int | None = None,
+        smooth: float = 0.0,
     ) -> "Codec":
-        """Load the codec of a checkpoint, with its first `stages` alone if given.
+        """Load the codec of a checkpoint, with its first `stages` alone if given; see `Codec` on `smooth`.
 
         Raises
         ------
         CheckpointError
             See `sqspeech.checkpoint.read_checkpoint`.
         ConfigError
-            The model has fewer stages.
+            The model has fewer stages, or its units cannot be smoothed.
         """
-        return cls(TrainedModel.load(path, device, stages), precision)
+        return cls(TrainedModel.load(path, device, stages), precision, smooth=smooth)
 
     @property
     def sample_rate(self) -> int:
@@ -94,7 +103,7 @@ class Codec:
     @cached_property
     def info(self) -> UnitInfo:
         """Timing and origin of its units; raises ConfigError where the model has no codebook."""
-        return UnitInfo.of(self.trained, precision=self.precision)
+        return UnitInfo.of(self.trained, precision=self.precision, smooth=self.smooth)
 
     def encode(
         self,
@@ -150,7 +159,7 @@ class Codec:
         if toward is not None:
             speaker = find_speaker(self.trained, toward)
             moved = [self.synthesizer.toward(recording, speaker) for recording in measured]
-        found = self.encoder.encode(moved, spans, matrices)
+        found = self.encoder.encode(moved, spans, matrices, self.smooth)
         with torch.inference_mode():
             statistics = [
                 recording_statistics(samples, recording, hop)
@@ -161,7 +170,7 @@ class Codec:
     def check_matrices(self, matrices: Collection[Matrix]) -> None:
         """Raise ConfigError where the model has no codebook, or not these matrices: a baseline has no posteriors."""
         _, quantizer, device = self.info, self.trained.model.quantizer, self.trained.device
-        if "posteriors" in matrices:
+        if "posteriors" in matrices or self.smooth:
             widths = quantizer.dim, quantizer.extra_channels
             quantizer.posterior(*(torch.zeros(1, 1, width, device=device) for width in widths))
 
@@ -184,7 +193,14 @@ class Codec:
             In Hz; the model's when None.
         matrices
             See `encode`.
+
+        Raises
+        ------
+        ConfigError
+            The units of this codec are smoothed.
         """
+        if self.smooth:
+            raise ConfigError("smooth: a whole recording is needed, and a stream has none; take a codec without it")
         return UnitStream(self.encoder, self.info, level, sample_rate, matrices)
 
     def decode(

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from sqspeech.checkpoint import TrainedModel
 from sqspeech.chunked_log_mel import ChunkedLogMel, Level
+from sqspeech.codec.smoothing import smoothed
 from sqspeech.codec.units import Matrix, Precision, Units
 from sqspeech.features import LogMel
 from sqspeech.models.base import Windows
@@ -95,10 +96,18 @@ class ChunkedEncoder:
 
     @torch.inference_mode()
     def encode(
-        self, recordings: Sequence[ChunkedLogMel], spans: Sequence[tuple[int, int]], matrices: Collection[Matrix] = ()
+        self,
+        recordings: Sequence[ChunkedLogMel],
+        spans: Sequence[tuple[int, int]],
+        matrices: Collection[Matrix] = (),
+        smooth: float = 0.0,
     ) -> list[Units]:
-        """Return the units of a span of each recording."""
-        found = self._fill(recordings, spans, ["codes", *(name for name in matrices if name != "vectors")])
+        """Return the units of a span of each recording, smoothed at a penalty where it is not 0 (see `Codec`)."""
+        wanted = {"posteriors" if smooth else "codes", *matrices} - {"vectors"}
+        found = self._fill(recordings, spans, sorted(wanted))
+        if smooth:
+            for buffers in found:
+                buffers["codes"] = smoothed(buffers["posteriors"], smooth)
         return [self._units(buffers, matrices) for buffers in found]
 
     @torch.inference_mode()
@@ -191,7 +200,7 @@ class ChunkedEncoder:
         return Units(
             codes=buffers["codes"],
             vectors=vectors,
-            posteriors=buffers.get("posteriors"),
+            posteriors=buffers["posteriors"] if "posteriors" in matrices else None,
             continuous=buffers.get("continuous"),
         )
 

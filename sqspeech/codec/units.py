@@ -44,6 +44,8 @@ class UnitInfo:
         Whether a unit is a run of equal steps; otherwise it is one step.
     precision
         Of the encoder.
+    smooth
+        The penalty of a change that they were chosen with, in nats; 0 where each step was chosen by itself.
     version, format
         Of this software, and of the sidecar.
     """
@@ -56,11 +58,12 @@ class UnitInfo:
     stages: int = 1
     deduplicated: bool = False
     precision: Precision = "float32"
+    smooth: float = 0.0
     version: str = __version__
     format: str = FORMAT
 
     @classmethod
-    def of(cls, trained: TrainedModel, *, precision: Precision = "float32") -> Self:
+    def of(cls, trained: TrainedModel, *, precision: Precision = "float32", smooth: float = 0.0) -> Self:
         """Return the sidecar of the units of a model; raises ConfigError where it has no codebook."""
         codebook_size = trained.model.quantizer.codebook_size
         if codebook_size is None:
@@ -74,7 +77,13 @@ class UnitInfo:
             features=asdict(features),
             stages=trained.model.quantizer.stages,
             precision=precision,
+            smooth=smooth,
         )
+
+    @property
+    def origin(self) -> str:
+        """The digest of the checkpoint, with the penalty where they are smoothed: units of one origin are alike."""
+        return f"{self.checkpoint}, smoothed at {self.smooth:g} nats" if self.smooth else self.checkpoint
 
     def centres(self, count: int) -> NDArray[np.float64]:
         """Return the centres in seconds of the first `count` units."""

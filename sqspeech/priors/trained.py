@@ -24,7 +24,7 @@ from sqspeech.priors.steps import StepCoder
 from sqspeech.priors.unit_lm import UnitLM
 
 # The properties of units that a prior depends on, in words.
-ORIGIN = {"checkpoint": "checkpoint", "codebook_size": "codebook size", "stages": "number of stages"}
+ORIGIN = {"origin": "checkpoint", "codebook_size": "codebook size", "stages": "number of stages"}
 
 
 @dataclass(frozen=True, kw_only=True)

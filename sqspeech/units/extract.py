@@ -51,6 +51,7 @@ def extract_corpus(
     precision: Precision = "float32",
     shard: Shard | None = None,
     stages: int | None = None,
+    smooth: float = 0.0,
 ) -> tuple[dict[str, int], Failures]:
     """Write the units of utterances to `output`/<format>/ for each format, with info.json in it.
 
@@ -58,7 +59,8 @@ def extract_corpus(
     only its utterances are extracted; a call without one then puts together what all shards have, and extracts what is
     missing, or whose recording has another size or time of change than it had. A format's folder is whole or absent,
     and replaces the one before; nothing else in `output` is touched.
-    Of a residual quantiser the first `stages` alone are used where they are given.
+    Of a residual quantiser the first `stages` alone are used where they are given. Changes of units cost `smooth` nats
+    each (see `sqspeech.codec.smoothing`).
 
     Returns
     -------
@@ -71,7 +73,7 @@ def extract_corpus(
     ------
     ConfigError
         No format that was asked for holds the matrices that were, or the model has no codebook, no posteriors or
-        fewer stages.
+        fewer stages, or too many to be smoothed.
     DataError
         The formats can hold no id, one stands twice, or a folder is not one that this function wrote; nothing has been
         done then.
@@ -83,7 +85,7 @@ def extract_corpus(
     named = usable(utterances, formats, failures)
     for name in formats:
         store.check_target(output / name, name)
-    codec = Codec.load(checkpoint, device, precision, stages)
+    codec = Codec.load(checkpoint, device, precision, stages, smooth)
     wanted = replace(contents, matrices=_needed(formats, contents))
     codec.check_matrices(wanted.matrices)
     ordered = sorted(named, key=lambda utterance: utterance.utt_id)

@@ -24,7 +24,7 @@ RECORDINGS = "recordings.jsonl"
 # And the speakers, as in a Kaldi data directory.
 SPEAKERS = "utt2spk"
 # Fields of the sidecar that earlier versions did not write.
-ADDED_LATER = frozenset({"stages"})
+ADDED_LATER = frozenset({"stages", "smooth"})
 # Of what has been extracted so far: each holds some utterances.
 EXTRACTED = "[0-9]*.npz"
 DAMAGED = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)

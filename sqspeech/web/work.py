@@ -156,7 +156,8 @@ class Work:
 
     def _generate(self, order: GenerationOrder, assignment: Assignment) -> Json:
         files, folder = assignment.files, assignment.folder / "0"
-        prior, codec = Prior.load(files[order.prior], self.device), Codec(self._model(files[order.model]))
+        prior = Prior.load(files[order.prior], self.device)
+        codec = Codec(self._model(files[order.model]), smooth=prior.info.smooth)
         sampling = Sampling(temperature=order.temperature, top_p=order.top_p)
         request = GenerationRequest(seconds=order.seconds, count=order.count, seed=order.seed, sampling=sampling)
         prompts = read_inputs([files[order.prompt]]) if order.prompt else None

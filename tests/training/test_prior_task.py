@@ -178,7 +178,8 @@ def test_other_formats_and_several_stages_are_trained_on(options, tmp_path):
     ("change", "reason"),
     [
         ({"checkpoint": "1" * 16}, "dev: units of the checkpoint 1{16}, but those of train are of 0{16}; extract both"),
-        ({"codebook_size": 7}, "dev: units of the codebook_size 7"),
+        ({"codebook_size": 7}, "dev: units of the codebook size 7"),
+        ({"smooth": 4.0}, "dev: units of the checkpoint 0{16}, smoothed at 4 nats, but those of train are of 0{16};"),
         ({"contents": Contents(deduplicated=True)}, "dev: deduplicated units without their durations"),
     ],
 )

@@ -17,7 +17,7 @@ class LearnedBitrate(UnitMetric):
     def of_system(self, name: str) -> Mapping[str, Any]:
         """Return −log2 p of all units a second of recording; nothing where no prior is of the system's model."""
         units = self.test.systems[name]
-        prior = (self.test.priors or {}).get(units.info.checkpoint)
+        prior = (self.test.priors or {}).get(units.info.origin)
         if prior is None:
             return {}
         bits = sum(prior.nats(units).values()) / math.log(2)

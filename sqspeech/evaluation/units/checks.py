@@ -135,10 +135,10 @@ def check_alignment(path: Path, alignments: Mapping[str, Alignment], utterances:
 
 def check_priors(priors: Sequence[Prior], systems: Mapping[str, UnitSet]) -> None:
     """Check that each prior is of the units of some system; raises DataError otherwise."""
-    known = {units.info.checkpoint: name for name, units in systems.items()}
+    known = {units.info.origin: name for name, units in systems.items()}
     for prior in priors:
-        if prior.info.checkpoint not in known:
+        if prior.info.origin not in known:
             raise DataError(
-                f"the prior {prior.digest} is of units of the checkpoint {prior.info.checkpoint}, and those of "
+                f"the prior {prior.digest} is of units of the checkpoint {prior.info.origin}, and those of "
                 f"{', '.join(known.values())} are of {', '.join(known)}; give the prior of one of them"
             )

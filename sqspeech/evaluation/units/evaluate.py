@@ -148,7 +148,7 @@ def _test_data(
         baselines=baselines(used, LogMelConfig(**next(iter(systems.values())).info.features)),
         item=phones,
         alignments=alignments,
-        priors={prior.info.checkpoint: prior for prior in priors} or None,
+        priors={prior.info.origin: prior for prior in priors} or None,
     )
 
 

@@ -12,12 +12,14 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from sqspeech import distributed
+from sqspeech.codec import UnitInfo
 from sqspeech.errors import DataError
 from sqspeech.evaluation.metrics.n_gram import bits_of_test
 from sqspeech.priors.config import PriorConfig
 from sqspeech.priors.scoring import sequence_nats
 from sqspeech.priors.speakers import SpeakerClasses
 from sqspeech.priors.steps import StepCoder
+from sqspeech.priors.trained import ORIGIN
 from sqspeech.priors.unit_lm import UnitLM
 from sqspeech.priors.windows import Windows
 from sqspeech.quantizers.precision import full_precision
@@ -29,6 +31,8 @@ from sqspeech.units import UnitSet, read
 OVERFITTED = 0.15
 # Validations before a prior is compared with a trigram.
 PATIENCE = 3
+# The properties in which units of dev and train agree, in words.
+AGREEING = {**ORIGIN, "frame_rate": "frame rate"}
 
 
 @TASKS.register("prior", config=PriorConfig)
@@ -53,11 +57,11 @@ class PriorTask(Task[PriorConfig, UnitSet, UnitLM]):
                     "without --dedup"
                 )
         self._speakers(train)
-        for name in ("checkpoint", "codebook_size", "stages", "frame_rate"):
+        for name, text in AGREEING.items():
             found, wanted = getattr(dev.info, name), getattr(train.info, name)
             if found != wanted:
                 raise DataError(
-                    f"{path / 'dev'}: units of the {name} {found}, but those of train are of {wanted}; extract both "
+                    f"{path / 'dev'}: units of the {text} {found}, but those of train are of {wanted}; extract both "
                     "with one model"
                 )
         return train, dev
@@ -141,7 +145,7 @@ class PriorTask(Task[PriorConfig, UnitSet, UnitLM]):
 
     def check_resumed(self, content: Mapping[str, Any], about: Mapping[str, Any], path: Path) -> None:
         """See `Task`."""
-        found, wanted = content["units"]["checkpoint"], about["units"]["checkpoint"]
+        found, wanted = (UnitInfo(**of["units"]).origin for of in (content, about))
         if found != wanted:
             raise DataError(
                 f"{path}: was trained on units of the checkpoint {found}, these are of {wanted}; choose another folder"
