@@ -15,6 +15,8 @@ from .errors import SqspeechError as SqspeechError
 from .evaluation.evaluate import evaluate as evaluate
 from .features import LogMel as LogMel
 from .features import LogMelConfig as LogMelConfig
+from .hub import push as push
+from .model_card import model_card as model_card
 from .priors.trained import Prior as Prior
 from .training import Trainer as Trainer
 from .units import UnitExtractor as UnitExtractor

@@ -20,6 +20,10 @@ class CheckpointError(SqspeechError):
     """A checkpoint that cannot be read or does not fit the request."""
 
 
+class HubError(SqspeechError):
+    """A repository of the Hugging Face Hub that cannot be read or written."""
+
+
 FULL, FORBIDDEN = "free some space or choose a writable folder", "choose a folder that you may write to"
 IN_THE_WAY = "something else is in the way; move it, or choose another name"
 # By the system's code for a file that cannot be written.

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # After the hook, which must stand before the first import of what it checks.
+from hub_server import TOKEN, Hub, serving  # noqa: E402
 from trained import Experiment, train_small  # noqa: E402
 
 
@@ -51,3 +53,20 @@ def speech() -> Path:
 def experiment(tmp_path_factory: pytest.TempPathFactory) -> Experiment:
     """A trained model with its corpus; not to be changed."""
     return train_small(tmp_path_factory.mktemp("experiment"))
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """An empty server in the place of the Hugging Face Hub, for somebody who is logged in, with an empty cache."""
+    constants = pytest.importorskip("huggingface_hub.constants")
+    with serving() as server:
+        for name, value in {
+            "ENDPOINT": server.url,
+            "HUGGINGFACE_CO_URL_TEMPLATE": server.url + "/{repo_id}/resolve/{revision}/{filename}",
+            "HF_HUB_CACHE": str(tmp_path / "hub-cache"),
+            "HF_HUB_DISABLE_XET": True,
+            "HF_HUB_OFFLINE": False,
+        }.items():
+            monkeypatch.setattr(constants, name, value)
+        monkeypatch.setenv("HF_TOKEN", TOKEN)
+        yield server

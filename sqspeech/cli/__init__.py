@@ -18,6 +18,7 @@ from sqspeech.cli import (
     priors,
     recipes,
     report,
+    sharing,
     submission,
     training,
     units,
@@ -48,6 +49,8 @@ COMMANDS = (
     submission.submit,
     submission.submit_check,
     report.report,
+    sharing.model_card,
+    sharing.push,
     report.doctor,
     recipes.recipes,
 )

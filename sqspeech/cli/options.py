@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sqspeech.errors import SqspeechError, cannot_write
+from sqspeech.hub import find_checkpoint
 
 if TYPE_CHECKING:
     import torch
@@ -33,7 +34,14 @@ Cluster = Annotated[
     ),
 ]
 ShardText = Annotated[str | None, typer.Option("--shard", metavar="I/N", help="Compute the I-th of N parts only.")]
-Checkpoint = Annotated[Path, typer.Argument(metavar="CKPT", help="A checkpoint that `sqspeech train` wrote.")]
+Checkpoint = Annotated[
+    Path,
+    typer.Argument(
+        parser=find_checkpoint,
+        metavar="CKPT",
+        help="A checkpoint that `sqspeech train` wrote, or hf://USER/NAME of the Hugging Face Hub.",
+    ),
+]
 Stages = Annotated[
     int | None,
     typer.Option(metavar="N", help="Only the first N stages of a residual quantiser: fewer bits, same model."),

@@ -7,13 +7,16 @@ from typing import Annotated
 import typer
 
 from sqspeech.cli.options import Device, find_device
+from sqspeech.hub import find_checkpoint
 
 # The user's cache, by the XDG Base Directory Specification.
 CACHE = Path("~/.cache/sqspeech/page")
 
 
 def serve(
-    checkpoints: Annotated[list[Path], typer.Argument(metavar="CKPT...", help="Checkpoints of codecs.")],
+    checkpoints: Annotated[
+        list[Path], typer.Argument(parser=find_checkpoint, metavar="CKPT...", help="Checkpoints of codecs.")
+    ],
     prior: Annotated[list[Path], typer.Option(help="A prior of the units of one of them; repeatable.")] = [],  # noqa: B006
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="FOLDER", help="Keeps recordings and results.")

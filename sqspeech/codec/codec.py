@@ -22,6 +22,7 @@ from sqspeech.codec.stream import UnitStream
 from sqspeech.codec.synthesis import Synthesizer
 from sqspeech.codec.units import Matrix, Precision, UnitInfo, Units
 from sqspeech.errors import ConfigError, DataError
+from sqspeech.hub import CHECKPOINT, download
 from sqspeech.pitch import Excitation
 from sqspeech.vocoders import Vocoder, build_vocoder, without_pitch
 
@@ -89,6 +90,39 @@ class Codec:
             The model has fewer stages, or its units cannot be smoothed.
         """
         return cls(TrainedModel.load(path, device, stages), precision, smooth=smooth)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        repo_id: str,
+        revision: str | None = None,
+        filename: str = CHECKPOINT,
+        *,
+        device: torch.device | str = "cpu",
+        precision: Precision = "float32",
+        stages: int | None = None,
+    ) -> "Codec":
+        """Load the codec of a repository of the Hugging Face Hub, which is downloaded once (extra `hub`).
+
+        Parameters
+        ----------
+        repo_id
+            USER/NAME.
+        revision
+            A branch, tag or commit; the newest of the branch `main` when None.
+        filename
+            Of the checkpoint in the repository.
+        device, precision, stages
+            See `load`.
+
+        Raises
+        ------
+        HubError
+            See `sqspeech.hub.download`.
+        CheckpointError, ConfigError
+            See `load`.
+        """
+        return cls.load(download(repo_id, revision, filename), device, precision, stages)
 
     @property
     def sample_rate(self) -> int:

@@ -90,6 +90,7 @@ def evaluate(
     used = data.subset(recordings)
     seconds = sum(map(len, recordings.values())) / config.sample_rate
     metrics: dict[str, Any] = {
+        "checkpoint": trained.digest,
         "mse_db2": reconstruction.mse_db2,
         "feature_variance_db2": reconstruction.feature_variance_db2,
         "utterances": len(used),
