@@ -1,4 +1,4 @@
-"""A server that speaks the protocol of the Hugging Face Hub, in a thread: repositories in memory, LFS, tokens, faults."""
+"""A server that speaks the protocol of the Hugging Face Hub, in a thread, with repositories in memory and faults."""
 
 import base64
 import hashlib
@@ -57,7 +57,7 @@ class Hub:
         return repository
 
 
-class Refused(Exception):
+class Refusal(Exception):  # noqa: N818
     def __init__(self, status: int, code: str = "") -> None:
         self.status, self.code = status, code
 
@@ -82,10 +82,10 @@ class Handler(BaseHTTPRequestHandler):
                     self._send_json(self._batch(json.loads(body)))
                 case _:
                     self._resolve()
-        except Refused as refused:
+        except Refusal as refusal:
             # Of a repository that is there, the Hub tells where.
-            answer = {"error": refused.code, "url": f"{self.hub.url}/me/speech"}
-            self._send_json(answer, refused.status, {"X-Error-Code": refused.code})
+            answer = {"error": refusal.code, "url": f"{self.hub.url}/me/speech"}
+            self._send_json(answer, refusal.status, {"X-Error-Code": refusal.code})
 
     do_GET = do_HEAD = do_POST = do_PUT = _answer  # noqa: N815
 
@@ -99,7 +99,7 @@ class Handler(BaseHTTPRequestHandler):
         self.rfile.readline()
         return b"".join(parts)
 
-    def _send(self, body: bytes, status: int = 200, headers: Mapping[str, str] = {}) -> None:  # noqa: B006
+    def _send(self, body: bytes, status: int = 200, headers: Mapping[str, str] = {}) -> None:
         self.send_response(status)
         for name, value in ({"Content-Length": str(len(body))} | dict(headers)).items():
             self.send_header(name, value)
@@ -107,7 +107,7 @@ class Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(body)
 
-    def _send_json(self, value: Any, status: int = 200, headers: Mapping[str, str] = {}) -> None:  # noqa: B006
+    def _send_json(self, value: Any, status: int = 200, headers: Mapping[str, str] = {}) -> None:
         self._send(json.dumps(value).encode(), status, {"Content-Type": "application/json", **headers})
 
     @property
@@ -117,9 +117,9 @@ class Handler(BaseHTTPRequestHandler):
     def _repository(self, repo_id: str) -> Repository:
         repository = self.hub.repositories.get(repo_id)
         if repository is None or (repository.private and not self._logged_in):
-            raise Refused(404 if self._logged_in else 401, "RepoNotFound")
+            raise Refusal(404 if self._logged_in else 401, "RepoNotFound")
         if repository.gated and not self._logged_in:
-            raise Refused(403, "GatedRepo")
+            raise Refusal(403, "GatedRepo")
         return repository
 
     def _resolve(self) -> None:
@@ -127,9 +127,9 @@ class Handler(BaseHTTPRequestHandler):
         repository = self._repository(repo_id)
         commit = repository.branches.get(revision, revision)
         if commit not in repository.commits:
-            raise Refused(404, "RevisionNotFound")
+            raise Refusal(404, "RevisionNotFound")
         if name not in repository.commits[commit]:
-            raise Refused(404, "EntryNotFound")
+            raise Refusal(404, "EntryNotFound")
         content = repository.commits[commit][name]
         if not name.endswith(".ckpt"):
             etag = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
@@ -183,26 +183,28 @@ class Handler(BaseHTTPRequestHandler):
                 }
             case ["models", user, name, "commit", branch]:
                 return self._commit(f"{user}/{name}", branch, body)
-        raise Refused(404)
+        raise Refusal(404)
 
     def _create(self, wanted: Mapping[str, Any]) -> Any:
         if not self._logged_in:
-            raise Refused(401)
+            raise Refusal(401)
         repo_id = f"{wanted['organization']}/{wanted['name']}"
         if repo_id in self.hub.repositories:
-            raise Refused(409)
+            raise Refusal(409)
         if wanted["organization"] != "me":
-            raise Refused(403)
+            raise Refusal(403)
         self.hub.add(repo_id, {}, private=wanted.get("visibility") == "private")
         return {"url": f"{self.hub.url}/{repo_id}"}
 
     def _writable(self, repo_id: str) -> Repository:
         if not self._logged_in:
-            raise Refused(401)
+            raise Refusal(401)
         return self._repository(repo_id)
 
     def _batch(self, wanted: Mapping[str, Any]) -> Any:
-        href = {o["oid"]: {"actions": {"upload": {"href": f"{self.hub.url}/lfs/{o['oid']}"}}} for o in wanted["objects"]}
+        href = {
+            o["oid"]: {"actions": {"upload": {"href": f"{self.hub.url}/lfs/{o['oid']}"}}} for o in wanted["objects"]
+        }
         return {"objects": [o | ({} if o["oid"] in self.hub.lfs else href[o["oid"]]) for o in wanted["objects"]]}
 
     def _commit(self, repo_id: str, branch: str, body: bytes) -> Any:

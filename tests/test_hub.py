@@ -149,10 +149,10 @@ def test_a_command_writes_a_card_where_there_is_none(hub, experiment, tmp_path):
     said = run("push", experiment.checkpoint, "me/speech")
     first = hub.repositories["me/speech"].files["README.md"].decode()
     assert f"{hub.url}/me/speech/commit/{hub.repositories['me/speech'].branches['main']}: " in said
-    assert said.endswith(f": {experiment.checkpoint} as model.ckpt and its card\n")
+    assert said.rstrip().endswith(f": {experiment.checkpoint} as model.ckpt and its card")
     assert 'from_pretrained("me/speech")' in first
     hub.repositories["me/speech"].commit({"README.md": b"mine"})
-    assert run("push", experiment.checkpoint, "me/speech").endswith(" as model.ckpt\n")
+    assert run("push", experiment.checkpoint, "me/speech").rstrip().endswith(" as model.ckpt")
     assert hub.repositories["me/speech"].files["README.md"] == b"mine"
     (tmp_path / "card.md").write_text(first)
     run("push", experiment.checkpoint, "me/speech", "--card", tmp_path / "card.md")

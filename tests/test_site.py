@@ -8,8 +8,8 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from cli_options import OPTIONS
 from examples import ROOT
-from test_cli import OPTIONS
 from test_public_api import NAMES
 
 

@@ -1,0 +1,66 @@
+"""Outputs that cannot be written, and a disk that is full."""
+
+import os
+import resource
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def unwritable(tmp_path: Path) -> Path:
+    """A folder that refuses even root, who may write where permissions forbid it."""
+    if os.geteuid():
+        folder = tmp_path / "read-only"
+        folder.mkdir(mode=0o500)
+        return folder
+    return Path("/proc/self")
+
+
+def outputs(folder: Path) -> dict[str, list[object]]:
+    return {
+        "features": ["{root}/corpus/dev", folder / "dump", "--config", "{root}/c.yaml"],
+        "train": ["{root}/dump", folder / "exp", "--config", "{root}/c.yaml"],
+        "units": ["{root}/exp/best.ckpt", "{root}/corpus/dev", "-o", folder / "u"],
+        "export": ["{root}/exp/best.ckpt", "-o", folder / "m.onnx"],
+        "convert": ["{root}/exp/best.ckpt", "{root}/corpus/dev", "--to", "f1", "-o", folder / "wav"],
+        "evaluate": ["{root}/exp/best.ckpt", "{root}/corpus/dev", "-o", folder / "m.json"],
+        "report": ["{root}/exp", "-o", folder / "r.html"],
+    }
+
+
+@pytest.mark.parametrize("command", outputs(Path()))
+def test_a_folder_that_cannot_be_written(run, experiment, tmp_path, command):
+    arguments = [str(a).format(root=experiment.root) for a in outputs(unwritable(tmp_path))[command]]
+    outcome = run(command, *arguments)
+    assert outcome.status == 1
+    assert "cannot write" in outcome.error
+
+
+@pytest.mark.parametrize("command", outputs(Path()))
+def test_a_full_disk(experiment, tmp_path, command):
+    """The largest file a process may write stands for the space that is left."""
+    shutil.copytree(experiment.root / "exp", tmp_path / "exp") if command == "report" else None
+    arguments = [str(a).format(root=experiment.root) for a in outputs(tmp_path / "out")[command]]
+    limit = 1 if command in ("units", "evaluate") else 4000
+    process = subprocess.run(
+        [sys.executable, "-m", "sqspeech.cli", command, *arguments],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert process.returncode == 1, process.stderr
+    last = process.stderr.rstrip().splitlines()[-1]
+    assert last.startswith("error: ")
+    assert "cannot write (File too large); free some space" in last
+    left = [
+        p.name
+        for p in tmp_path.rglob("*")
+        if p.is_file() and p.suffix in {".txt", ".wav", ".json", ".html", ".ckpt", ".onnx"}
+    ]
+    assert not [
+        name for name in left if name not in {p.name for p in (tmp_path / "exp").rglob("*")} and name != "features.json"
+    ]
