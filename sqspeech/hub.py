@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqspeech import __version__
-from sqspeech.errors import HubError, SqspeechError
+from sqspeech.errors import REMEDIES, HubError, SqspeechError, cannot_write
 from sqspeech.extras import missing_extra_named
 
 if TYPE_CHECKING:
@@ -126,6 +126,8 @@ def _in_one_line(what: str) -> Iterator[None]:
     except SqspeechError:
         raise
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in REMEDIES:
+            raise cannot_write(error.filename or what, error) from None
         # An upload's error is the cause of what it raises.
         cause = error.__cause__ if isinstance(error, RuntimeError) and error.__cause__ else error
         raise HubError(f"{what}: {_reason(cause)}") from None

@@ -41,7 +41,8 @@ def check_command(words: list[str], block: Block, written: set[str]) -> None:
 def _check_sqspeech(arguments: list[str], block: Block, written: set[str]) -> None:
     if arguments and not arguments[0].startswith("-"):
         # An unknown option, a value of another type or a lacking argument is an error.
-        get_command(cli.app).commands[arguments[0]].make_context(arguments[0], arguments[1:])
+        local = [argument.removeprefix("hf://") for argument in arguments[1:]]  # nothing is downloaded
+        get_command(cli.app).commands[arguments[0]].make_context(arguments[0], local)
     for option, value in pairwise(arguments):
         assert option != "--config" or value in written or _find(value, block)
 

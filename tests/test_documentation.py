@@ -27,7 +27,7 @@ def name(item: Path | Block) -> str:
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch, experiment) -> Iterator[Path]:
+def folder(tmp_path, monkeypatch, experiment, hub) -> Iterator[Path]:
     """The folder of the examples; what they register and import is forgotten afterwards."""
     prepare(tmp_path, experiment.root)
     monkeypatch.chdir(tmp_path)

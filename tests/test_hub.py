@@ -114,6 +114,13 @@ def test_a_hub_that_cannot_be_reached_is_one_line(hub, experiment, monkeypatch):
             attempt()
 
 
+def test_a_cache_that_cannot_be_written_is_one_line(published, tmp_path, monkeypatch):
+    (tmp_path / "cache").write_text("in the way")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(SqspeechError, match=r"cache.*: cannot write \(.*\); something else is in the way"):
+        download("me/speech")
+
+
 @pytest.mark.parametrize(
     ("token", "repo_id", "reason"),
     [
