@@ -101,6 +101,7 @@ class Codec:
         device: torch.device | str = "cpu",
         precision: Precision = "float32",
         stages: int | None = None,
+        smooth: float = 0.0,
     ) -> "Codec":
         """Load the codec of a repository of the Hugging Face Hub, which is downloaded once (extra `hub`).
 
@@ -112,7 +113,7 @@ class Codec:
             A branch, tag or commit; the newest of the branch `main` when None.
         filename
             Of the checkpoint in the repository.
-        device, precision, stages
+        device, precision, stages, smooth
             See `load`.
 
         Raises
@@ -122,7 +123,7 @@ class Codec:
         CheckpointError, ConfigError
             See `load`.
         """
-        return cls.load(download(repo_id, revision, filename), device, precision, stages)
+        return cls.load(download(repo_id, revision, filename), device, precision, stages, smooth)
 
     @property
     def sample_rate(self) -> int:
