@@ -17,11 +17,16 @@ class Graph(Protocol):
         """Append a node of names and constants; return the name of its output."""
 
 
+def double(values: ArrayLike) -> NDArray[np.float64]:
+    """Return a constant in double precision."""
+    return np.asarray(values, np.float64)
+
+
 def single(values: ArrayLike) -> NDArray[np.float32]:
     """Return a constant in single precision."""
     return np.asarray(values, np.float32)
 
 
-def whole(values: list[int]) -> NDArray[np.int64]:
-    """Return a constant of integers."""
+def whole(values: int | list[int]) -> NDArray[np.int64]:
+    """Return a constant of integers, or of one that is a scalar."""
     return np.asarray(values, np.int64)

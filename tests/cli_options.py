@@ -6,6 +6,7 @@ OPTIONS = {
     "train": {"--config", "--set", "--device", "--residency", "--on-nan", "--eager", "--profile"},
     "vocoder-data": {"--config", "--set", "--jobs", "--cluster", "--strict"},
     "attach-vocoder": {"--output", "-o"},
+    "export-vocoder": {"--output", "-o"},
     "units": {
         "--output",
         "-o",

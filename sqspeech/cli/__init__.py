@@ -34,6 +34,7 @@ COMMANDS = (
     training.train,
     vocoder.vocoder_data,
     vocoder.attach_vocoder,
+    vocoder.export_vocoder,
     units.units,
     units.export,
     conversion.convert,

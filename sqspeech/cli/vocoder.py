@@ -1,4 +1,4 @@
-"""A trained vocoder: the data that its training needs, and its place in a model."""
+"""A trained vocoder: the data that its training needs, its place in a model, and its use without torch."""
 
 from pathlib import Path
 from typing import Annotated
@@ -52,3 +52,15 @@ def attach_vocoder(
     with atomic_path(output) as temporary:
         write_content(temporary, content)
     print(f"{output}: the model of {checkpoint} with the vocoder of {vocoder}")
+
+
+def export_vocoder(
+    checkpoint: Checkpoint,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The .onnx file to write.")],
+) -> None:
+    """Write the trained vocoder of a model, which makes speech without torch, as an ONNX file."""
+    from sqspeech.checkpoint import TrainedModel
+    from sqspeech.conversion.export import export_vocoder as write
+
+    write(TrainedModel.load(checkpoint), output)
+    print(f"{output}: from log-mel and F0 to samples, in ONNX")

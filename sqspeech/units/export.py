@@ -45,13 +45,14 @@ def build(trained: TrainedModel, model_input: ModelInput = "samples") -> "onnx.M
     """
     import onnx
 
+    from sqspeech.onnx_model import OnnxGraph, Shape
     from sqspeech.units import onnx_graph
 
     info = UnitInfo.of(trained)
-    graph, quantizer = onnx_graph.Graph(), trained.model.quantizer
+    graph, quantizer = OnnxGraph(), trained.model.quantizer
     dim, stages = quantizer.dim, quantizer.stages
     if model_input == "samples":
-        given: onnx_graph.Shape = ["N"]
+        given: Shape = ["N"]
         mel = onnx_graph.add_log_mel(graph, "samples", trained.log_mel)
     else:
         given = ["T", trained.config.features.n_mels]
@@ -60,6 +61,7 @@ def build(trained: TrainedModel, model_input: ModelInput = "samples") -> "onnx.M
     encoded = trained.model.encoder.add_to_graph(graph, used)
     quantizer.add_to_graph(graph, encoded)
     return graph.model(
+        "units",
         inputs={model_input: (onnx.TensorProto.FLOAT, given)},
         outputs={
             "codes": (onnx.TensorProto.INT64, ["L"] if stages == 1 else ["L", stages]),

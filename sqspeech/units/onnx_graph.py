@@ -1,67 +1,15 @@
-"""Log-mel, encoder and code choice as an ONNX graph: the same arithmetic as in torch, written in ONNX operators."""
+"""Log-mel and the choice of frames as parts of an ONNX graph: the same arithmetic as in torch, in ONNX operators."""
 
 import math
-from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
-from onnx import helper, numpy_helper
 
-from sqspeech import __version__
 from sqspeech.features import AMPLITUDE_FLOOR, LogMel
-from sqspeech.graph import single, whole
+from sqspeech.graph import Graph, single, whole
 from sqspeech.models.geometry import Geometry
 
-# The oldest that have what the graph needs, so that old runtimes read it too.
-OPSET, IR_VERSION = 18, 8
 PAD_MODES = {"reflect": "reflect", "constant": "constant", "replicate": "edge"}
-
-Shape = list[str | int]
-
-
-class Graph:
-    """Nodes in their order of execution, and the constants that they read."""
-
-    def __init__(self) -> None:
-        self.nodes: list[onnx.NodeProto] = []
-        self.constants: list[onnx.TensorProto] = []
-
-    def add(self, operator: str, *inputs: str | NDArray[Any], output: str = "", **attributes: Any) -> str:
-        """Append a node of names and constants; return the name of its output."""
-        names = [value if isinstance(value, str) else self._constant(value) for value in inputs]
-        output = output or f"{operator}_{len(self.nodes)}"
-        self.nodes.append(helper.make_node(operator, names, [output], **attributes))
-        return output
-
-    def model(
-        self,
-        *,
-        inputs: Mapping[str, tuple[int, Shape]],
-        outputs: Mapping[str, tuple[int, Shape]],
-        metadata: dict[str, str],
-    ) -> onnx.ModelProto:
-        """Return the checked model of the graph, whose inputs and outputs have these element types and shapes."""
-        given, made = (
-            [helper.make_tensor_value_info(name, *described) for name, described in end.items()]
-            for end in (inputs, outputs)
-        )
-        model = helper.make_model(
-            helper.make_graph(self.nodes, "units", given, made, self.constants),
-            opset_imports=[helper.make_opsetid("", OPSET)],
-            ir_version=IR_VERSION,
-            producer_name="sqspeech",
-            producer_version=__version__,
-        )
-        helper.set_model_props(model, metadata)
-        onnx.checker.check_model(model, full_check=True)
-        return model
-
-    def _constant(self, value: NDArray[Any]) -> str:
-        name = f"constant_{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
-        return name
 
 
 def add_log_mel(graph: Graph, samples: str, log_mel: LogMel) -> str:

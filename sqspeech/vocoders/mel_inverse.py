@@ -11,6 +11,8 @@ from sqspeech.errors import DataError
 from sqspeech.features import AMPLITUDE_FLOOR, LogMel, LogMelConfig
 
 LOUDEST_DB = 60.0  # a full-scale sine reaches about 30 dB
+# Above the floor, beyond rounding.
+AUDIBLE_DB = 0.01
 TINY = 1e-8
 
 
@@ -31,7 +33,7 @@ def amplitudes(log_mel: Float[Tensor, "T M"], config: LogMelConfig) -> Float[Ten
     """Return the amplitudes of the bands; 0 at the floor, `top_db` below the maximum."""
     decibels = ((log_mel - 1) * config.top_db).clamp(max=LOUDEST_DB)
     floor = max(decibels.max().item() - config.top_db, 20 * math.log10(AMPLITUDE_FLOOR))
-    audible = decibels > floor + 0.01  # rounding
+    audible = decibels > floor + AUDIBLE_DB
     return torch.where(audible, 10 ** (decibels / 20), 0.0)
 
 

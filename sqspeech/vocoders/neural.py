@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
+import numpy as np
 import torch
 import torchaudio
 from jaxtyping import Float
@@ -14,9 +15,11 @@ from torch.nn import functional
 
 from sqspeech.errors import ConfigError
 from sqspeech.features import LogMelConfig
+from sqspeech.graph import Graph
 from sqspeech.pitch import Excitation
 from sqspeech.vocoders.base import VOCODERS, check_excitation
 from sqspeech.vocoders.mel_inverse import amplitudes, check
+from sqspeech.vocoders.neural_graph import add_audible, add_emphasised, add_response
 from sqspeech.vocoders.pulses import PulseTrack, running_phase
 from sqspeech.vocoders.source_filter import SourceFilter, SourceFilterConfig
 
@@ -26,6 +29,8 @@ BLOCK = 1024
 NOISE_PERIOD = 2**19
 # In Hz: nothing of speech is below, but de-emphasis would amplify what the network leaves there.
 HIGH_PASS = 40.0
+# Of the largest value of its impulse response: what an ONNX graph leaves of the recursive filter is below.
+NEGLIGIBLE = 1e-8
 
 
 @VOCODERS.register("neural")
@@ -86,6 +91,18 @@ class NeuralVocoder:
         f0 = torch.from_numpy(excitation.f0).float().to(mel.device)[None]
         audible = (amplitudes(mel[0], self.config) > 0).any(1)
         return self._deemphasise(self._emphasised(mel, f0, audible.float()[None, :, None]))
+
+    def add_to_graph(self, graph: Graph, mel: str, f0: str, output: str) -> str:
+        """Append the whole to an ONNX graph without its refusals, (T, M) log-mel and (T,) F0 in Hz to (N,) samples."""
+        audible = add_audible(graph, mel, self.config)
+        emphasised = add_emphasised(graph, self.network, mel, f0, audible, _fixed_noise().numpy())
+        return add_response(graph, emphasised, self._response(), self.config.hop_length, output)
+
+    def _response(self) -> Float[np.ndarray, " R"]:
+        """Return the impulse response of `_deemphasise` as far as it matters, at most a second."""
+        impulse = functional.pad(torch.ones(1), (0, self.config.sample_rate - 1))
+        response = self._deemphasise(impulse).numpy()
+        return response[: 1 + np.flatnonzero(np.abs(response) > NEGLIGIBLE * np.abs(response).max())[-1]]
 
     def _emphasised(self, mel: Tensor, f0: Tensor, audible: Tensor) -> Float[Tensor, " N"]:
         network, hop = self.network, self.config.hop_length

@@ -12,6 +12,8 @@ from sqspeech.features import LogMelConfig
 
 # F0 in Hz where nothing is voiced; no pulse of it is heard.
 REST = 100.0
+# The sine of half the phase that is that of a pulse: nearer, its kernel would be a quotient of two that vanish.
+AT_PULSE = 1e-4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,9 +41,9 @@ class PulseTrack:
 
     def extended(self, frames: int, config: LogMelConfig) -> "PulseTrack":
         """Return the track with so many frames more on either side, as the outermost frames are."""
-        turn = _turn(config) * torch.arange(1, frames + 1, dtype=self.f0.dtype, device=self.f0.device)
-        before = self.phase[:, :1] - turn.flip(0) * self.f0[:, :1]
-        after = self.phase[:, -1:] + turn * self.f0[:, -1:]
+        turns = turn(config) * torch.arange(1, frames + 1, dtype=self.f0.dtype, device=self.f0.device)
+        before = self.phase[:, :1] - turns.flip(0) * self.f0[:, :1]
+        after = self.phase[:, -1:] + turns * self.f0[:, -1:]
         f0, voicing = (functional.pad(x, (frames, frames), mode="replicate") for x in (self.f0, self.voicing))
         return PulseTrack(f0=f0, voicing=voicing, phase=torch.cat([before, self.phase, after], dim=1))
 
@@ -59,8 +61,8 @@ class PulseTrack:
         """
         share = torch.arange(config.hop_length, dtype=self.f0.dtype, device=self.f0.device) / config.hop_length
         f0, change = self.f0[:, :-1, None], self.f0.diff(dim=1).unsqueeze(-1)
-        advance = _turn(config) * (f0 * share + change * share.square() / 2)
-        whole = _turn(config) * (f0 + change / 2)
+        advance = turn(config) * (f0 * share + change * share.square() / 2)
+        whole = turn(config) * (f0 + change / 2)
         shift = _wrapped(self.phase.diff(dim=1).unsqueeze(-1) - whole)
         phase = _wrapped(self.phase[:, :-1, None] + advance + shift * share)
         voicing = self.voicing[:, :-1, None] + self.voicing.diff(dim=1).unsqueeze(-1) * share
@@ -71,7 +73,7 @@ def cosines(phase: Float[Tensor, "*S"], f0: Float[Tensor, "*S"], sample_rate: in
     """Return Σ cos(k · phase) · √(2 / K) over the K harmonics of F0 below half the sample rate; phase in [−π, π]."""
     count = torch.floor(sample_rate / 2 / f0).clamp(min=1)
     half = torch.sin(phase / 2)
-    at_pulse = half.abs() < 1e-4
+    at_pulse = half.abs() < AT_PULSE
     kernel = torch.sin((count + 0.5) * phase) / torch.where(at_pulse, 1.0, half)
     return (torch.where(at_pulse, 2 * count + 1, kernel) - 1) / 2 * torch.sqrt(2 / count)
 
@@ -86,11 +88,11 @@ def fill(f0: Float[Tensor, "B T"]) -> Float[Tensor, "B T"]:
 def running_phase(f0: Float[Tensor, "B T"], config: LogMelConfig) -> Float[Tensor, "B T"]:
     """Return the phase of each frame for pulses that begin at phase 0, in [−π, π], by the F0 that `fill` gives."""
     filled = fill(f0.double())
-    steps = _turn(config) * (filled[:, :-1] + filled[:, 1:]) / 2
+    steps = turn(config) * (filled[:, :-1] + filled[:, 1:]) / 2
     return _wrapped(functional.pad(steps.cumsum(1), (1, 0))).to(f0.dtype)
 
 
-def _turn(config: LogMelConfig) -> float:
+def turn(config: LogMelConfig) -> float:
     """Return the change of the phase from frame to frame for each Hz."""
     return 2 * math.pi * config.hop_length / config.sample_rate
 

@@ -84,7 +84,7 @@ class SourceFilter(nn.Module):
             features.n_mels + PITCH_INPUTS, width, config.kernel_size, padding=config.kernel_size // 2
         )
         self.first_norm = nn.LayerNorm(width)
-        self.blocks = nn.ModuleList(_Block(config) for _ in range(config.blocks))
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.blocks))
         self.norm = nn.LayerNorm(width)
         self.last = nn.Linear(width, 4 * (self.n_fft // 2 + 1))
         self._begin()
@@ -160,7 +160,9 @@ class SourceFilter(nn.Module):
             part.fill_(value)
 
 
-class _Block(nn.Module):
+class Block(nn.Module):
+    """Depthwise convolution over the frames and two layers over the channels, added to what comes in (ConvNeXt)."""
+
     def __init__(self, config: SourceFilterConfig) -> None:
         super().__init__()
         width, inner = config.width, config.expansion * config.width
@@ -171,6 +173,7 @@ class _Block(nn.Module):
         self.scale = nn.Parameter(torch.full((width,), 0.2))
 
     def forward(self, hidden: Float[Tensor, "B T C"]) -> Float[Tensor, "B T C"]:
+        """Return the sum."""
         mixed = self.norm(self.depthwise(hidden.mT).mT)
         added: Tensor = self.scale * self.narrow(functional.gelu(self.widen(mixed)))
         return hidden + added
