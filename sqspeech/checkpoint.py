@@ -153,6 +153,12 @@ class TrainedModel:
         """The digests of the checkpoints whose units are this one's."""
         return (self.digest, *self.ancestors)
 
+    @property
+    def vocoders(self) -> list[str]:
+        """The names of the vocoders that it can be used with: those that need no training, and its own."""
+        own = self.vocoder.name if self.vocoder else None
+        return [name for name in VOCODERS.names() if name == own or not hasattr(VOCODERS[name], "restore")]
+
     @classmethod
     def load(cls, path: Path | str, device: torch.device | str = "cpu", stages: int | None = None) -> "TrainedModel":
         """Load a checkpoint, of a residual quantiser with its first `stages` alone where they are given.

@@ -60,6 +60,7 @@ OPTIONS = {
         "--jobs",
         "--cluster",
     },
+    "compare-vocoders": {"--output", "-o", "--count", "--judge", "--judgements", "--device", "--strict"},
     "evaluate-units": {"--data", "--output", "-o", "--item", "--alignment", "--against", "--prior", "--pictures"},
     "word-curve": {"--output", "-o"},
     "enroll": {"--name", "--output", "-o", "--device", "--strict"},

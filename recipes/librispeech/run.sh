@@ -47,4 +47,6 @@ run_stage 6 "Evaluation of units" sqspeech evaluate-units "$exp/units" --data da
 run_stage 6 "Evaluation of units (unseen speakers)" sqspeech evaluate-units "$exp/unseen" --data data/unseen \
   --item data/unseen/phones.item --alignment "$corpus/phones.ctm" --prior "$exp/prior/best.ckpt" \
   -o "$exp/unseen.json" --pictures "$exp/unseen-pictures"
+run_stage 6 "Vocoders" sqspeech compare-vocoders "$codec" data/test -o "$exp/vocoders" \
+  ${judges:+--judge "$judges" --judgements exp/judgements} --device "$device"
 run_stage 7 "Report" sqspeech report "$exp" -o "$exp/report.html"

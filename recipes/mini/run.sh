@@ -22,4 +22,5 @@ run_stage 5 "Generated speech" sqspeech generate "$exp/prior/best.ckpt" "$exp/be
   --seconds 3 --count 4 --device "$device"
 run_stage 6 "Evaluation" sqspeech evaluate "$exp/best.ckpt" data/test -o "$exp/metrics.json" \
   --item data/test/phones.item --parallel --device "$device"
+run_stage 6 "Vocoders" sqspeech compare-vocoders "$exp/best.ckpt" data/test -o "$exp/vocoders" --device "$device"
 run_stage 7 "Report" sqspeech report "$exp" -o "$exp/report.html"

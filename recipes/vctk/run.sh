@@ -24,4 +24,6 @@ run_stage 5 "Conversion" sqspeech convert "$exp/best.ckpt" "$data/test" --to sou
 run_stage 6 "Evaluation" sqspeech evaluate "$exp/best.ckpt" "$data/test" -o "$exp/metrics.json" \
   ${measure:+"--$measure"} ${judges:+--judge "$judges" --train "$data/train" --judgements exp/judgements} \
   --device "$device"
+run_stage 6 "Vocoders" sqspeech compare-vocoders "$exp/best.ckpt" "$data/test" -o "$exp/vocoders" \
+  ${judges:+--judge "$judges" --judgements exp/judgements} --device "$device"
 run_stage 7 "Report" sqspeech report "$exp" -o "$exp/report.html"

@@ -40,6 +40,7 @@ COMMANDS = (
     conversion.convert,
     conversion.decode,
     evaluation.evaluate,
+    evaluation.compare_vocoders,
     evaluation.evaluate_units,
     evaluation.word_curve,
     conversion.enroll,

@@ -108,6 +108,40 @@ def evaluate(
     print(f"{output}: {metrics['utterances']} utterances, {metrics['seconds']:.0f} s")
 
 
+def compare_vocoders(
+    checkpoint: Checkpoint,
+    data: Data,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder to write.")],
+    count: Annotated[int, typer.Option(min=1, help="How many recordings, spread over the data.")] = 3,
+    judges: Annotated[
+        list[str],
+        typer.Option(
+            "--judge",
+            metavar="NAME",
+            help="words, quality, speaker, aligned or all, repeatable: adds their values.",
+        ),
+    ] = [],  # noqa: B006
+    judgements: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Keeps what was judged, for further runs.")
+    ] = None,
+    device: Device = "auto",
+    strict: Strict = False,
+) -> None:
+    """Make copies and conversions of a few recordings with every vocoder, for the report to show side by side."""
+    import torch
+
+    from sqspeech.checkpoint import TrainedModel
+    from sqspeech.data.data_dir import DataDir
+    from sqspeech.evaluation.speech.vocoders import compare_vocoders as compare
+
+    found = find_device(device)
+    torch.set_num_threads(1)  # as `convert`, so that its results are these
+    trained = TrainedModel.load(checkpoint, found)
+    written, failures = compare(trained, DataDir.read(data), output, count=count, judges=judges, cache=judgements)
+    failures.check(written, strict=strict)
+    print(f"{output}: {written} recordings by {', '.join(trained.vocoders)}, listed in {output / 'manifest.tsv'}")
+
+
 def evaluate_units(
     units: Annotated[
         list[str],

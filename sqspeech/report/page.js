@@ -1,6 +1,6 @@
 // Keys on a cell with a sound: space plays and stops it, the arrows lead to the cells beside, above and below.
 const STEPS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
-const rows = [...document.querySelectorAll("#listening tbody"), ...document.querySelectorAll("#generated")]
+const rows = [...document.querySelectorAll(".listening tbody"), ...document.querySelectorAll("#generated")]
   .map((row) => [...row.querySelectorAll(".playable")]);
 
 document.addEventListener("keydown", (event) => {

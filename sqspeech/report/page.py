@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -29,6 +29,7 @@ from sqspeech.report.plots import (
     usage_picture,
 )
 from sqspeech.report.summary import summarise
+from sqspeech.report.vocoders import CONVERSION, NATURAL, VocodedCell, VocoderTable, read_vocoders
 
 
 class PanelView(NamedTuple):
@@ -53,6 +54,21 @@ class RowView(NamedTuple):
 
     utt_id: str
     cells: list[CellView | None]
+
+
+class VocodedView(NamedTuple):
+    """A cell of the table of vocoders, with the values of the judges."""
+
+    view: CellView
+    values: dict[str, str]
+
+
+class VocoderRowView(NamedTuple):
+    """A row of the table of vocoders; None is an empty cell."""
+
+    title: str
+    utt_id: str
+    cells: list[VocodedView | None]
 
 
 class SampleView(NamedTuple):
@@ -87,8 +103,8 @@ def write_report(exp: Path, output: Path) -> str:
     ----------
     exp
         The experiment directory: metrics.jsonl and, where present, config.yaml, metrics.json, units.json,
-        conversion/manifest.tsv, generated/manifest.tsv, prior/metrics.jsonl, logs/*.log, units/kaldi/units.txt and
-        pictures/*.png. The page names the stage that makes an absent part.
+        conversion/manifest.tsv, vocoders/manifest.tsv, generated/manifest.tsv, prior/metrics.jsonl, logs/*.log,
+        units/kaldi/units.txt and pictures/*.png. The page names the stage that makes an absent part.
     output
         The page, written atomically; it loads no other file.
 
@@ -103,6 +119,7 @@ def write_report(exp: Path, output: Path) -> str:
     """
     experiment = read_experiment(exp)
     listening = read_listening(exp / "conversion" / "manifest.tsv", experiment.features)
+    vocoders = read_vocoders(exp / "vocoders" / "manifest.tsv", experiment.features)
     rows = [row.utt_id for row in listening.rows] if listening else []
     script = files(__package__).joinpath("page.js").read_text(encoding="utf-8")
     page = _template().render(
@@ -117,6 +134,8 @@ def write_report(exp: Path, output: Path) -> str:
         usage=_usage(experiment.metrics),
         unit_tables=list(_unit_tables(experiment.units_metrics)),
         listening=_listening_view(listening) if listening else None,
+        vocoders=vocoders,
+        vocoder_rows=list(_vocoder_rows(vocoders)) if vocoders else [],
         generated=_generated_views(read_generated(exp / "generated" / "manifest.tsv", experiment.features)),
         prior_panels=list(_panel_views(experiment.prior_curves)),
         pictures={
@@ -160,18 +179,32 @@ def _unit_tables(metrics: Mapping[str, Any]) -> Iterator[UnitTable]:
 
 
 def _listening_view(shown: Listening) -> ListeningView:
-    spectrograms = [cell.decibels for row in shown.rows for cell in row.cells]
-    low = min(float(spectrogram.min()) for spectrogram in spectrograms)
-    high = max(float(spectrogram.max()) for spectrogram in spectrograms)
+    low, high = _range([cell for row in shown.rows for cell in row.cells])
     return ListeningView(
         shown=shown, rows=[RowView(row.utt_id, _cells(row, low, high)) for row in shown.rows], bar=colour_bar(low, high)
     )
 
 
+def _vocoder_rows(table: VocoderTable) -> Iterator[VocoderRowView]:
+    low, high = _range(table.cells)
+
+    def view(found: VocodedCell | None, role: str) -> VocodedView | None:
+        return VocodedView(_cell_view(found.cell, role, low, high), found.values) if found else None
+
+    for row in table.rows:
+        cells = [view(found, f"{row.kind}, {name}") for name, found in zip(table.vocoders, row.vocoded, strict=True)]
+        title = f"{row.kind} → {row.target}" if row.kind == CONVERSION else row.kind
+        yield VocoderRowView(title, row.utt_id, [view(row.natural, NATURAL), *cells])
+
+
+def _range(cells: Sequence[Cell]) -> tuple[float, float]:
+    """Return the least and the greatest level of all cells in dB, 0 without any."""
+    levels = [level for cell in cells for level in (float(cell.decibels.min()), float(cell.decibels.max()))]
+    return min(levels, default=0.0), max(levels, default=0.0)
+
+
 def _generated_views(samples: list[GeneratedSample]) -> list[SampleView]:
-    spectrograms = [sample.cell.decibels for sample in samples]
-    low = min((float(spectrogram.min()) for spectrogram in spectrograms), default=0.0)
-    high = max((float(spectrogram.max()) for spectrogram in spectrograms), default=0.0)
+    low, high = _range([sample.cell for sample in samples])
     return [SampleView(sample, _cell_view(sample.cell, "generated", low, high)) for sample in samples]
 
 

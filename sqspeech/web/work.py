@@ -24,7 +24,6 @@ from sqspeech.priors.sampling import Sampling
 from sqspeech.priors.trained import Prior
 from sqspeech.progress import Listener, progress_told_to
 from sqspeech.units.extract import Extraction, Read
-from sqspeech.vocoders import VOCODERS
 from sqspeech.web.orders import Assignment, ConversionOrder, EnrolmentOrder, GenerationOrder
 from sqspeech.web.pictures import outline, png, spectrogram
 from sqspeech.web.unit_table import write_units
@@ -72,11 +71,10 @@ class Work:
 
     def _describe(self, path: Path) -> Json:
         trained = self._model(path)
-        own, size = trained.vocoder, trained.model.quantizer.codebook_size
-        usable = [name for name in VOCODERS.names() if not hasattr(VOCODERS[name], "restore")]
+        size = trained.model.quantizer.codebook_size
         return {
             "speakers": trained.speakers,
-            "vocoders": sorted({*usable, own.name} if own else usable),
+            "vocoders": trained.vocoders,
             "vocoder": Codec(trained).for_speech().name,
             "rate": trained.config.features.sample_rate,
             "units": None if size is None else {"rate": Codec(trained).info.frame_rate, "size": size},

@@ -45,6 +45,8 @@ sqspeech evaluate-units exp/iv/units --data data/test --item data/test/phones.it
 # stage 6: Evaluation of units (unseen speakers)
 sqspeech evaluate-units exp/iv/unseen --data data/unseen --item data/unseen/phones.item --alignment C/phones.ctm \
 --prior exp/iv/prior/best.ckpt -o exp/iv/unseen.json --pictures exp/iv/unseen-pictures
+# stage 6: Vocoders
+sqspeech compare-vocoders exp/iv/best.ckpt data/test -o exp/iv/vocoders --device cpu
 # stage 7: Report
 sqspeech report exp/iv -o exp/iv/report.html
 """
@@ -68,8 +70,10 @@ def test_the_stages():
     judges = "--train data/train --judge words --judgements exp/judgements"
     spoken = bash(RECIPE, *options, "--vocoder", "vocoder")
     assert spoken.replace(VOCODER, "").replace("exp/iv/speech.ckpt", "exp/iv/best.ckpt") == COMMANDS
-    assert spoken.count("exp/iv/speech.ckpt") == 4
-    assert bash(RECIPE, *options, "--judges", "words") == COMMANDS.replace("--train data/train", judges)
+    assert spoken.count("exp/iv/speech.ckpt") == 5
+    kept = "-o exp/iv/vocoders --judge words --judgements exp/judgements"
+    judged = COMMANDS.replace("--train data/train", judges).replace("-o exp/iv/vocoders", kept)
+    assert bash(RECIPE, *options, "--judges", "words") == judged
 
 
 @pytest.mark.parametrize("pair", list(combinations(["iv", "i", "vq_ema", "plus"], 2)), ids="-".join)

@@ -84,8 +84,8 @@ def test_every_stage_does_its_part(recipe, printed):
     assert len((exp / "units/kaldi/units.txt").read_text().splitlines()) == 20
     assert len(list((exp / "conversion").glob("*.wav"))) == 60
     assert len(list((exp / "generated").glob("*.wav"))) == 4
-    assert (exp / "report.html").read_text().count("<audio") == 6 * 4 + 4
-    assert len(list((exp / "logs").glob("*.log"))) == 12
+    assert (exp / "report.html").read_text().count("<audio") == 6 * 4 + 4 + 3 * 2 * 4
+    assert len(list((exp / "logs").glob("*.log"))) == 13
     for told in (
         "exp/tiny/report.html",
         "exp/tiny/conversion",

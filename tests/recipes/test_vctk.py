@@ -29,6 +29,9 @@ sqspeech convert exp/utterances/published/best.ckpt data/utterances/test --to so
 # stage 6: Evaluation
 sqspeech evaluate exp/utterances/published/best.ckpt data/utterances/test -o exp/utterances/published/metrics.json \
 --device auto
+# stage 6: Vocoders
+sqspeech compare-vocoders exp/utterances/published/best.ckpt data/utterances/test -o exp/utterances/published/vocoders \
+--device auto
 # stage 7: Report
 sqspeech report exp/utterances/published -o exp/utterances/published/report.html
 """
@@ -46,6 +49,7 @@ def test_the_options_reach_the_commands():
     expected = expected.replace("downloads/VCTK-Corpus-0.92.zip", "/my/VCTK").replace("--jobs 4", "--jobs 8")
     judges = "--judge all --train data/prompts/train --judgements exp/judgements"
     expected = expected.replace("metrics.json", f"metrics.json --parallel {judges}").replace("auto", "cuda")
+    expected = expected.replace("/vocoders --", "/vocoders --judge all --judgements exp/judgements --")
     assert bash(RECIPES / "vctk", "--dry-run", *options.split()) == expected
 
 
