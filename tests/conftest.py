@@ -26,6 +26,7 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # After the hook, which must stand before the first import of what it checks.
+import processes  # noqa: E402
 from hub_server import TOKEN, Hub, serving  # noqa: E402
 from trained import Experiment, train_small  # noqa: E402
 
@@ -36,6 +37,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if item.get_closest_marker("gpu"):
                 item.add_marker(pytest.mark.skip(reason="no GPU"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _process_server() -> None:
+    processes.serve()
 
 
 SPEECH = Path(__file__).resolve().parents[1] / "../shared/speech"

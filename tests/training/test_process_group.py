@@ -1,4 +1,4 @@
-"""Processes that torchrun starts, joined by gloo, against one process."""
+"""Processes that are joined by gloo, against one process."""
 
 import json
 import os
@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,11 +15,14 @@ import prior_units
 import pytest
 import torch
 import yaml
+from processes import run
 
 from sqspeech.checkpoint import read_checkpoint
 from sqspeech.training.tasks.base import save_task_config
 
 CPU = torch.device("cpu")
+# Of a run that is stopped on its way.
+STEPS = 100
 QUANTIZERS = {
     "gaussian_sq": {"name": "gaussian_sq", "codebook_size": 8, "codebook_dim": 4, "reset": True},
     "vq_ema": {"name": "vq_ema", "codebook_size": 8, "codebook_dim": 4, "reset": True, "reset_after": 2},
@@ -30,23 +35,25 @@ QUANTIZERS = {
 }
 
 
-def command(experiment, exp: Path, processes: int, *options: str, restarts: int = 0) -> list[str]:
-    train = ["train", str(experiment.root / "dump"), str(exp), "--config", str(experiment.root / "c.yaml")]
-    launch = ["torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
-    launch += ["--max-restarts", str(restarts), "-m"] if processes > 1 else []
-    start = launch if processes > 1 else []
-    return [sys.executable, "-m", *start, "sqspeech.cli", *train, "--device", "cpu", *options]
+def arguments(experiment, exp: Path, *options: str) -> list[object]:
+    config = ["--config", experiment.root / "c.yaml", "--device", "cpu"]
+    return ["train", experiment.root / "dump", exp, *config, *options]
 
 
-def environment() -> dict[str, str]:
-    return os.environ | {"OMP_NUM_THREADS": "1"}
+def train(experiment, exp: Path, processes: int, *options: str) -> None:
+    status, errors = run(arguments(experiment, exp, *options), exp.parent, processes)
+    assert status == 0, errors
 
 
-def train(*arguments, **options) -> None:
-    done = subprocess.run(
-        command(*arguments, **options), env=environment(), capture_output=True, text=True, timeout=300
-    )
-    assert done.returncode == 0, done.stderr
+@contextmanager
+def launched(experiment, exp: Path, *options: str, restarts: int = 0) -> Iterator[subprocess.Popen]:
+    """Two processes of torchrun itself."""
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command = [*launch, "--max-restarts", str(restarts), "-m", "sqspeech.cli"]
+    command += map(str, arguments(experiment, exp, *options))
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as launcher:
+        yield launcher
 
 
 def curve(exp: Path) -> list[dict[str, float]]:
@@ -80,12 +87,9 @@ def test_processes_share_the_batch_of_a_prior(tmp_path):
     units = prior_units.write_sets(tmp_path / "units")
     prior_units.train_prior(tmp_path / "alone", units, prior)
     save_task_config(tmp_path / "c.yaml", prior)
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"]
-    arguments = ["train", str(units), str(tmp_path / "shared"), "--config", str(tmp_path / "c.yaml"), "--device", "cpu"]
-    done = subprocess.run(
-        [*launch, "sqspeech.cli", *arguments], env=environment(), capture_output=True, text=True, timeout=300
-    )
-    assert done.returncode == 0, done.stderr
+    command = ["train", units, tmp_path / "shared", "--config", tmp_path / "c.yaml", "--device", "cpu"]
+    status, errors = run(command, tmp_path, 2)
+    assert status == 0, errors
     alone, shared = weights(tmp_path / "alone"), weights(tmp_path / "shared")
     for name, value in alone.items():
         torch.testing.assert_close(shared[name], value, rtol=1e-3, atol=1e-5, msg=name)
@@ -101,44 +105,36 @@ def test_a_run_is_continued_by_another_number_of_processes(experiment, tmp_path)
         assert other == pytest.approx(one, rel=1e-3)
 
 
-def test_a_lost_process_ends_all_and_a_restart_goes_on(experiment, tmp_path):
-    length = ["--set", "training.steps=150", "--set", "training.validate_every=10"]
+def test_torchrun_replaces_a_lost_process_and_passes_sigterm_on_and_the_run_goes_on(experiment, tmp_path):
+    length = ["--set", f"training.steps={STEPS}", "--set", "training.validate_every=10"]
     train(experiment, tmp_path / "straight", 2, *length)
-    start = command(experiment, tmp_path / "cut", 2, *length, restarts=3)
-    with subprocess.Popen(start, env=environment(), stderr=subprocess.PIPE, text=True) as launcher:
-        wait_for(lambda: (tmp_path / "cut/best.ckpt").exists())
+    cut, runs = tmp_path / "cut", tmp_path / "cut/runs.jsonl"
+    with launched(experiment, cut, *length, restarts=3) as launcher:
+        wait_for(lambda: (cut / "best.ckpt").exists())
         os.kill(workers(launcher.pid)[-1], signal.SIGKILL)
-        _, errors = launcher.communicate(timeout=300)
-    assert launcher.returncode == 0, errors
-    runs = (tmp_path / "cut/runs.jsonl").read_text().splitlines()
-    assert [json.loads(run)["first_step"] > 0 for run in runs] == [False, True]
-    one, two = weights(tmp_path / "straight"), weights(tmp_path / "cut")
-    assert all(torch.equal(one[name], two[name]) for name in one)
-    assert curve(tmp_path / "cut") == curve(tmp_path / "straight")
-
-
-def test_sigterm_to_the_launcher_writes_a_checkpoint_and_the_run_goes_on(experiment, tmp_path):
-    length = ["--set", "training.steps=150", "--set", "training.validate_every=150"]
-    train(experiment, tmp_path / "straight", 2, *length)
-    start = command(experiment, tmp_path / "cut", 2, *length)
-    with subprocess.Popen(start, env=environment(), stderr=subprocess.PIPE, text=True) as launcher:
-        wait_for(lambda: "loss" in text(tmp_path / "cut/metrics.jsonl"))
+        wait_for(lambda: len(text(runs).splitlines()) == 2)
+        begun = len(text(cut / "metrics.jsonl").splitlines())
+        wait_for(lambda: len(text(cut / "metrics.jsonl").splitlines()) > begun)
         launcher.send_signal(signal.SIGTERM)
         _, errors = launcher.communicate(timeout=300)
     assert launcher.returncode != 0
     assert "run the same command to go on" in errors
-    assert 0 < read_checkpoint(tmp_path / "cut/last.ckpt", CPU)["training"]["step"] < 150
-    train(experiment, tmp_path / "cut", 2, *length)
-    one, two = weights(tmp_path / "straight"), weights(tmp_path / "cut")
+    stopped = read_checkpoint(cut / "last.ckpt", CPU)["training"]["step"]
+    assert 0 < stopped < STEPS
+    train(experiment, cut, 2, *length)
+    first = [json.loads(line)["first_step"] for line in runs.read_text().splitlines()]
+    assert first[0] == 0 < first[1] < stopped == first[2]
+    one, two = weights(tmp_path / "straight"), weights(cut)
     assert all(torch.equal(one[name], two[name]) for name in one)
+    # The means of an interval that was cut in two have their sums in another order.
+    for straight, other in zip(curve(tmp_path / "straight"), curve(cut), strict=True):
+        assert other == pytest.approx(straight, rel=1e-5)
 
 
 def test_a_batch_that_cannot_be_shared_out_is_refused(experiment, tmp_path):
-    done = subprocess.run(
-        command(experiment, tmp_path, 3), env=environment(), capture_output=True, text=True, timeout=300
-    )
-    assert done.returncode != 0
-    assert "error: crops.batch_size" in done.stderr
+    status, errors = run(arguments(experiment, tmp_path / "exp"), tmp_path, 3)
+    assert status == 1
+    assert "error: crops.batch_size" in errors
 
 
 def text(path: Path) -> str:
