@@ -3,7 +3,6 @@
 `python tests/gan_task.py train DATA EXP --config C` trains it, DATA holding train.pt and dev.pt.
 """
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
@@ -137,10 +136,3 @@ def make_points(count: int, seed: int) -> Tensor:
     """Codes, and points that depend on them."""
     code = torch.rand(count, CODE, generator=torch.Generator().manual_seed(seed))
     return torch.cat([code, torch.stack([code.sum(-1), code.prod(-1), code[:, 0] - code[:, 1]], -1)], -1)
-
-
-if __name__ == "__main__":
-    from sqspeech import cli
-
-    torch.set_num_threads(1)
-    sys.exit(cli.main())

@@ -1,5 +1,6 @@
 """Commands in processes of their own, forked from a server that has imported torch: a start costs no seconds."""
 
+import importlib
 import multiprocessing
 import os
 import socket
@@ -19,36 +20,46 @@ def serve() -> None:
     forkserver.ensure_running()
 
 
-def run(arguments: Sequence[object], folder: Path, count: int = 1) -> tuple[int, str]:
-    """Run a command in `count` processes that are joined as by torchrun; return the first's status and stderr."""
+def run(arguments: Sequence[object], folder: Path, count: int = 1, *, imported: Sequence[str] = ()) -> tuple[int, str]:
+    """Run a command in `count` processes that are joined as by torchrun; return the first's status and output.
+
+    `imported` are modules that are imported before.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         joined = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1]), "TORCHELASTIC_RUN_ID": "test"}
     processes = []
     for rank in map(str, range(count)):
         place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count)}
-        processes.append(start(arguments, folder / f"stderr-{rank}", joined | place if count > 1 else {}))
+        processes.append(start(arguments, folder / f"output-{rank}", joined | place if count > 1 else {}, imported))
     for process in processes:
         process.join(300)
         process.kill()
     assert processes[0].exitcode is not None
-    return processes[0].exitcode, (folder / "stderr-0").read_text()
+    return processes[0].exitcode, (folder / "output-0").read_text()
 
 
-def start(arguments: Sequence[object], errors: Path, environment: Mapping[str, str]) -> BaseProcess:
-    """Start a command with its stderr in a file."""
-    process = CONTEXT.Process(target=_command, args=([str(argument) for argument in arguments], errors, environment))
+def start(
+    arguments: Sequence[object], output: Path, environment: Mapping[str, str], imported: Sequence[str] = ()
+) -> BaseProcess:
+    """Start a command with its stdout and stderr in a file."""
+    texts = [str(argument) for argument in arguments]
+    process = CONTEXT.Process(target=_command, args=(texts, output, environment, imported))
     process.start()
     return process
 
 
-def _command(arguments: Sequence[str], errors: Path, environment: Mapping[str, str]) -> None:
+def _command(arguments: list[str], output: Path, environment: Mapping[str, str], imported: Sequence[str]) -> None:
     import torch
 
     from sqspeech import cli
 
+    for name in imported:
+        importlib.import_module(name)
     torch.set_num_threads(1)
     os.environ.update(environment)
-    os.dup2(os.open(errors, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
+    file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
+    os.dup2(file, 1)
+    os.dup2(file, 2)
     sys.argv = ["sqspeech", *arguments]
     cli.main()

@@ -127,8 +127,11 @@ def test_torchrun_replaces_a_lost_process_and_passes_sigterm_on_and_the_run_goes
     one, two = weights(tmp_path / "straight"), weights(cut)
     assert all(torch.equal(one[name], two[name]) for name in one)
     # The means of an interval that was cut in two have their sums in another order.
-    for straight, other in zip(curve(tmp_path / "straight"), curve(cut), strict=True):
-        assert other == pytest.approx(straight, rel=1e-5)
+    near = [
+        {name: value if isinstance(value, str) else pytest.approx(value, rel=1e-5) for name, value in line.items()}
+        for line in curve(tmp_path / "straight")
+    ]
+    assert curve(cut) == near
 
 
 def test_a_batch_that_cannot_be_shared_out_is_refused(experiment, tmp_path):

@@ -1,14 +1,12 @@
 """Another task than the SQ-VAE in the same engine: two optimisers, phases, and nothing of speech."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import gan_task
+import processes
 import pytest
 import torch
 import yaml
@@ -170,17 +168,12 @@ def test_two_processes_see_what_one_would(tmp_path):
     for name, points in (("train", TRAIN), ("dev", DEV)):
         torch.save(points, tmp_path / f"{name}.pt")
     (tmp_path / "c.yaml").write_text(yaml.safe_dump({"task": "gan"} | VALUES))
-    for processes in (1, 2):
-        launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
-        command = [sys.executable, *(launch if processes > 1 else []), gan_task.__file__, "train"]
-        command += [str(tmp_path), str(tmp_path / str(processes)), "--config", str(tmp_path / "c.yaml")]
-        environment = os.environ | {"OMP_NUM_THREADS": "1"}
-        done = subprocess.run(
-            [*command, "--device", "cpu"], env=environment, capture_output=True, text=True, timeout=300
-        )
-        assert done.returncode == 0, done.stderr
-        assert "50 points" in done.stderr
-        assert re.search(r"steps 0 to 12, least dev_error \d", done.stdout)
+    for count in (1, 2):
+        command = ["train", tmp_path, tmp_path / str(count), "--config", tmp_path / "c.yaml", "--device", "cpu"]
+        status, output = processes.run(command, tmp_path, count, imported=["gan_task"])
+        assert status == 0, output
+        assert "50 points" in output
+        assert re.search(r"steps 0 to 12, least dev_error \d", output)
     curves = [[line for line in log(tmp_path / name) if "warning" not in line] for name in "12"]
     for one, other in zip(*curves, strict=True):
         assert other == pytest.approx(one, rel=1e-4)
