@@ -14,7 +14,7 @@ run_stage 4 "Units" sqspeech units "$exp/best.ckpt" data/test -o "$exp/units" --
 run_stage 4 "Units (train)" sqspeech units "$exp/best.ckpt" data/train -o "$exp/prior/units/train" \
   --jobs "$jobs" --device "$device"
 run_stage 4 "Units (dev)" sqspeech units "$exp/best.ckpt" data/dev -o "$exp/prior/units/dev" \
-  --jobs "$jobs" --device "$device"
+  --device "$device"
 run_stage 4 "Prior" sqspeech train "$exp/prior/units" "$exp/prior" --config "conf/$prior.yaml" --device "$device"
 run_stage 5 "Conversion" sqspeech convert "$exp/best.ckpt" data/test --to source --to all -o "$exp/conversion" \
   --device "$device"

@@ -26,6 +26,10 @@ class Piece:
         """Slice of the recording that is decoded."""
         return slice(self.first, self.last)
 
+    def seconds(self, sample_rate: int) -> float:
+        """Return how long its own samples last."""
+        return (self.end - self.start) / sample_rate
+
     def frames(self, hop_length: int) -> slice:
         """Return the slice of the recording's frames that are decoded."""
         return slice(self.first // hop_length, self.last // hop_length + 1)

@@ -1,7 +1,7 @@
 """Pitch of converted speech: what is asked for, and the excitation that follows from it."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Literal
@@ -87,12 +87,17 @@ def excitations(
     *,
     sample_rate: int,
     hop_length: int,
+    advance: Callable[[float], None] = lambda seconds: None,
 ) -> Iterator[list[Excitation]]:
     """Yield, for each piece of a recording, the excitation for each speaker.
 
-    `known` is the pitch of the source's speaker over much speech; that of this recording when None.
+    `known` is the pitch of the source's speaker over much speech; that of this recording when None. First of all the
+    whole recording is searched for its limits; `advance` is given the length of each piece of it then, in seconds.
     """
-    quick = [quick_f0(samples[piece.decoded], sample_rate, hop_length) for piece in pieces]
+    quick = list[NDArray[np.float64]]()
+    for piece in pieces:
+        quick.append(quick_f0(samples[piece.decoded], sample_rate, hop_length))
+        advance(piece.seconds(sample_rate))
     limits = f0_range(np.concatenate(quick))
     source = known or speaker_pitch(quick)
     for piece in pieces:
