@@ -26,10 +26,13 @@ IMPORTED = {
 }
 # Brought by the optional packages alone.
 INDIRECT = ["numba", "pooch", "pandas", "joblib"]
-# All in one process, because importing torch takes most of the time.
+# All in one process, because importing torch takes most of the time; a speaker is fitted in two steps.
 RUN = """
 import contextlib, io, json, runpy, sys
 
+from sqspeech.conversion import enrolment
+
+enrolment.STEPS = 2
 outcomes = {}
 for name, (module, *arguments) in json.load(sys.stdin).items():
     sys.argv = [module, *arguments]

@@ -3,8 +3,8 @@
 import os
 import resource
 import shutil
-import subprocess
-import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -39,23 +39,24 @@ def test_a_folder_that_cannot_be_written(run, experiment, tmp_path, command):
     assert "cannot write" in outcome.error
 
 
+@contextmanager
+def room_for(size: int) -> Iterator[None]:
+    """Let this process write no larger file: it stands for the space that is left on a disk."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+
 @pytest.mark.parametrize("command", outputs(Path()))
-def test_a_full_disk(experiment, tmp_path, command):
-    """The largest file a process may write stands for the space that is left."""
+def test_a_full_disk(run, experiment, tmp_path, command):
     shutil.copytree(experiment.root / "exp", tmp_path / "exp") if command == "report" else None
     arguments = [str(a).format(root=experiment.root) for a in outputs(tmp_path / "out")[command]]
-    limit = 1 if command in ("units", "evaluate") else 4000
-    process = subprocess.run(
-        [sys.executable, "-m", "sqspeech.cli", command, *arguments],
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert process.returncode == 1, process.stderr
-    last = process.stderr.rstrip().splitlines()[-1]
-    assert last.startswith("error: ")
-    assert "cannot write (File too large); free some space" in last
+    with room_for(1 if command in ("units", "evaluate") else 4000):
+        outcome = run(command, *arguments)
+    assert outcome.status == 1
+    assert "cannot write (File too large); free some space" in outcome.error
     left = [
         p.name
         for p in tmp_path.rglob("*")

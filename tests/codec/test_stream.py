@@ -23,12 +23,12 @@ def streamed(stream, samples: np.ndarray, sizes) -> tuple[list[np.ndarray], list
     return units, pushed
 
 
-@pytest.mark.parametrize("seed", range(100))
-def test_chunks_of_any_size(extractor, seed):
-    rng = np.random.default_rng(seed)
-    # Of the smallest chunks a stream has thousands; some recordings of theirs are enough, and short ones.
-    most = int(rng.choice([3, 300, 3000, 30_000]))
-    samples = noise(2.5, seed % 7)[: int(rng.integers(1025, 40_000 if most > 3 else 6000))]
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("most", [3, 300, 3000, 30_000])
+def test_chunks_of_any_size(extractor, most, seed):
+    rng = np.random.default_rng(most + seed)
+    # Of the smallest chunks a stream has thousands: short recordings of theirs are enough.
+    samples = noise(2.5, seed)[: int(rng.integers(1025, 40_000 if most > 3 else 6000))]
     level = extractor.level(samples, 16000)
     sizes = rng.integers(0, most, size=4 * len(samples) // most + 1)
     sizes = np.append(sizes, max(0, len(samples) - sizes.sum()))
@@ -37,7 +37,7 @@ def test_chunks_of_any_size(extractor, seed):
 
 
 def test_a_unit_comes_as_soon_as_its_last_frame(extractor):
-    samples = noise(1.5)
+    samples = noise(0.5)
     stream = extractor.stream(extractor.level(samples, 16000))
     units, pushed = streamed(stream, samples, [1] * len(samples))
     info = extractor.info

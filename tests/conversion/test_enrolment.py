@@ -1,10 +1,8 @@
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import soundfile
 import torch
+from commands import run
 from corpus import voice
 
 from sqspeech.checkpoint import TrainedModel, read_checkpoint
@@ -90,14 +88,10 @@ def test_a_name_that_is_taken_and_too_little_speech_are_refused(trained):
         enroll(trained, {}, speech(160.0, range(1)), "me")
 
 
-def test_the_command_writes_a_checkpoint_that_converts(experiment, tmp_path):
+def test_the_command_writes_a_checkpoint_that_converts(experiment, tmp_path, monkeypatch):
+    monkeypatch.setattr("sqspeech.conversion.enrolment.STEPS", 5)
     for number, samples in enumerate(speech(160.0)):
         soundfile.write(tmp_path / f"{number}.wav", samples, 16000)
-
-    def run(*arguments: object) -> str:
-        command = [sys.executable, "-m", "sqspeech.cli", *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=300).stdout
-
     run("enroll", experiment.checkpoint, tmp_path / "?.wav", "--name", "me", "-o", tmp_path / "me.ckpt")
     assert run("speakers", tmp_path / "me.ckpt").split()[-1] == "me"
     run("convert", tmp_path / "me.ckpt", tmp_path / "0.wav", "--to", "me", "--to", "me:1,f1:1", "-o", tmp_path / "out")
