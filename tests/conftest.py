@@ -1,6 +1,5 @@
 """Shapes in the public signatures are checked while tests run, and torch uses one thread per process."""
 
-import multiprocessing
 import os
 import signal
 from collections.abc import Iterator
@@ -22,10 +21,6 @@ os.environ["SQSPEECH_DEVICE"] = "cpu"
 # A busy machine is no fault.
 settings.register_profile("any speed", deadline=None)
 settings.load_profile("any speed")
-# All processes of a test run are copies of one server: whichever test is the first to start it, it has imported torch.
-FORK_SERVER = multiprocessing.get_context("forkserver")
-FORK_SERVER.set_forkserver_preload(["sqspeech.cli", "sqspeech.training"])
-FORK_SERVER.set_forkserver_preload = lambda modules: None
 # A shell's background jobs ignore Ctrl-C, and so would the commands that the tests interrupt.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

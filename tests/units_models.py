@@ -26,7 +26,7 @@ def make_model(name: str = "sq-IV", width: int = 24, *, normalize: bool = False,
         mel = log_mel(torch.from_numpy(noise(2.0)))[None]
         model.train()
         for _ in range(20):
-            model(mel, torch.tensor([0]))
+            model.encoder(mel)
         model.eval()
         z = model.encoder(mel)[0, :, : model.quantizer.dim]
         model.quantizer.codebook.copy_(z[torch.randperm(len(z))[:32]])

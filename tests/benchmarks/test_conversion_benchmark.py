@@ -5,11 +5,14 @@ import json
 from pathlib import Path
 
 import pytest
-from corpus import voice
+import yaml
+from corpus import CONFIG, voice
 from typer import Typer
 from typer.testing import CliRunner
 
+from sqspeech.config import ExperimentConfig
 from sqspeech.conversion import Converter
+from sqspeech.vocoders.source_filter import SourceFilterConfig
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
@@ -33,10 +36,13 @@ def test_the_model_has_the_published_size(benchmark, tmp_path):
 
 
 def test_the_command_writes_its_figures(benchmark, tmp_path, monkeypatch):
-    monkeypatch.setattr(benchmark, "synthesised", lambda: iter([voice(120.0, 0, 1.5)] * 9))
+    monkeypatch.setattr(benchmark, "synthesised", lambda: iter([voice(120.0, 0, 1.0)] * 9))
+    small = ExperimentConfig.from_dict(yaml.safe_load(CONFIG), "test")
+    monkeypatch.setattr(benchmark, "ExperimentConfig", lambda: small)
+    monkeypatch.setattr(benchmark, "SourceFilterConfig", lambda: SourceFilterConfig(width=16, blocks=1))
     app = Typer()
     app.command()(benchmark.main)
-    arguments = ["--seconds", "2", "--minutes", "0.1", "--json", str(tmp_path / "f.json")]
+    arguments = ["--seconds", "1", "--minutes", "0.1", "--json", str(tmp_path / "f.json")]
     assert CliRunner().invoke(app, arguments, catch_exceptions=False).exit_code == 0
     figures = json.loads((tmp_path / "f.json").read_text())
     assert 0 < figures["rtf_network"] < figures["rtf_world"]

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
+from corpus import CONFIG
 from typer.testing import CliRunner
 
+from sqspeech.config import ExperimentConfig
 from sqspeech.data.feature_store import FeatureStore
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
@@ -32,7 +35,9 @@ def test_the_dump_has_the_size_that_was_asked_for_and_is_written_once(benchmark,
 
 
 @pytest.mark.parametrize("place", ["device", "disk"])
-def test_the_dump_trains(benchmark, tmp_path, place):
+def test_the_dump_trains(benchmark, tmp_path, monkeypatch, place):
+    small = ExperimentConfig.from_dict(yaml.safe_load(CONFIG), "test")
+    monkeypatch.setattr(benchmark, "ExperimentConfig", lambda: small)
     benchmark.write_dump(tmp_path, 150, 0.1)
     training = benchmark.train(tmp_path, tmp_path, place, "cpu", 1)
     assert (training.announced > 1e7) is (place == "device")

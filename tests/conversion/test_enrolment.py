@@ -35,7 +35,8 @@ def features(trained, recordings):
     return [trained.features(samples) for samples in recordings]
 
 
-def test_the_fitted_embedding_beats_every_known_one_on_other_speech(trained):
+def test_the_fitted_embedding_beats_every_known_one_on_other_speech(trained, monkeypatch):
+    monkeypatch.setattr("sqspeech.conversion.enrolment.STEPS", 40)
     embedding = fit_embedding(trained, features(trained, speech(160.0)))
     held_out = speech(160.0, range(8, 12))
     known = [error(trained, held_out, row.unsqueeze(0)) for row in trained.model.decoder.speakers.weight]
@@ -61,7 +62,7 @@ def test_it_gets_through_where_the_recurrent_network_has_a_backward_pass_in_trai
 
 
 def test_nothing_but_the_new_speaker_changes(trained, experiment, monkeypatch):
-    monkeypatch.setattr("sqspeech.conversion.enrolment.STEPS", 20)
+    monkeypatch.setattr("sqspeech.conversion.enrolment.STEPS", 5)
     content = read_checkpoint(experiment.checkpoint, CPU)
     found = enroll(trained, content, speech(160.0), "me")
     assert found["speakers"] == [*content["speakers"], "me"]

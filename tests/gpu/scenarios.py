@@ -3,7 +3,9 @@
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -90,13 +92,19 @@ def features(data: DataDir, dump: Path) -> Arrays:
     return {utterance.utt_id: 10 ** (4 * store.read(utterance.utt_id)) for utterance in store.data}
 
 
+@cache
+def recordings() -> list[np.ndarray]:
+    """A short one, and one that is longer than the encoder's windows."""
+    return [voice(150.0, 3, 1.0), voice(90.0, 3, 20.0)]
+
+
 def units(trained: TrainedModel) -> Arrays:
     extractor = UnitExtractor(trained)
     matrices = ["vectors", "continuous"]
     with suppress(ConfigError):  # a baseline has no posteriors
         extractor.codec.check_matrices(["posteriors"])
         matrices.append("posteriors")
-    found = [extractor.extract(voice(f0, 3, seconds), 16000, matrices=matrices) for f0, seconds in ((150, 1), (90, 20))]
+    found = [extractor.extract(samples, 16000, matrices=matrices) for samples in recordings()]
     return {f"{name} {n}": getattr(one, name) for n, one in enumerate(found) for name in ("codes", *matrices)}
 
 
@@ -134,5 +142,6 @@ def evaluation(trained: TrainedModel, data: DataDir) -> Arrays:
 
 def enrolment(trained: TrainedModel) -> Arrays:
     content = checkpoint_content(trained.config, NAMES, {}, trained.model, {})
-    found = enroll(trained, content, [voice(160.0, sentence) for sentence in range(7)], "new")
+    with patch("sqspeech.conversion.enrolment.STEPS", 5):
+        found = enroll(trained, content, [voice(160.0, sentence) for sentence in range(7)], "new")
     return {"embedding": found["model"]["decoder.speakers.weight"][-1].cpu().numpy()}

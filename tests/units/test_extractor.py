@@ -5,7 +5,7 @@ import copy
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from units_models import QUANTIZERS, make_model, noise
 
@@ -80,9 +80,10 @@ def test_the_others_have(name):
     Codec(make_model(name)).check_matrices(MATRICES)
 
 
-@given(st.lists(st.integers(1025, 60_000), min_size=1, max_size=6), st.randoms(use_true_random=False))
+@settings(max_examples=20)
+@given(st.lists(st.integers(1025, 30_000), min_size=1, max_size=6), st.randoms(use_true_random=False))
 def test_company_and_order_change_nothing(extractor, lengths, random):
-    recordings = [noise(4.0, seed)[:length] for seed, length in enumerate(lengths)]
+    recordings = [noise(2.0, seed)[:length] for seed, length in enumerate(lengths)]
     order = list(range(len(lengths)))
     random.shuffle(order)
     together = extractor.codec.encode_many([recordings[place] for place in order])
