@@ -42,7 +42,7 @@ def run(arguments: Sequence[object], folder: Path, count: int = 1, *, imported: 
 def start(
     arguments: Sequence[object], output: Path, environment: Mapping[str, str], imported: Sequence[str] = ()
 ) -> BaseProcess:
-    """Start a command with its stdout and stderr in a file."""
+    """Start a command in a group of its own, with its stdout and stderr in a file."""
     texts = [str(argument) for argument in arguments]
     process = CONTEXT.Process(target=_command, args=(texts, output, environment, imported))
     process.start()
@@ -57,6 +57,7 @@ def _command(arguments: list[str], output: Path, environment: Mapping[str, str],
     for name in imported:
         importlib.import_module(name)
     torch.set_num_threads(1)
+    os.setsid()  # a group that signals can be sent to, as a shell makes one
     os.environ.update(environment)
     file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
     os.dup2(file, 1)

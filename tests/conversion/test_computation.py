@@ -3,12 +3,12 @@
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 import numpy as np
+import processes
 import pytest
 import soundfile
 import torch
@@ -94,7 +94,7 @@ def test_a_gpu_stays_in_one_process(monkeypatch, capsys):
 
 
 @pytest.mark.parametrize(
-    ("processes", "number", "status", "whole_group"),
+    ("count", "number", "status", "whole_group"),
     [
         (1, signal.SIGTERM, 143, False),
         (2, signal.SIGINT, 130, True),
@@ -102,20 +102,19 @@ def test_a_gpu_stays_in_one_process(monkeypatch, capsys):
         (2, signal.SIGTERM, 143, True),
     ],
 )
-def test_a_signal_leaves_nothing_behind(experiment, tmp_path, processes, number, status, whole_group):
+def test_a_signal_leaves_nothing_behind(experiment, tmp_path, count, number, status, whole_group):
     for name in "ab":
         soundfile.write(tmp_path / f"{name}.wav", np.tile(voice(120.0, 0, 10.0), 61), 16000)
-    command = [sys.executable, "-m", "sqspeech.cli", "convert", experiment.checkpoint, "a.wav", "b.wav", "--to", "f1"]
-    options = ["-o", "out", "--jobs", str(processes)]
-    run = subprocess.Popen(
-        [*command, *options], cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
-    while not list(tmp_path.glob("out/.tmp-*")):  # for the samples of a long recording, in files without names
-        assert run.poll() is None, run.stderr.read()
+    inputs, out = (tmp_path / "a.wav", tmp_path / "b.wav"), tmp_path / "out"
+    command = ["convert", experiment.checkpoint, *inputs, "--to", "f1", "-o", out, "--jobs", count]
+    run = processes.start(command, tmp_path / "output", {})
+    while not list(out.glob(".tmp-*")):  # for the samples of a long recording, in files without names
+        assert run.is_alive(), (tmp_path / "output").read_text()
         time.sleep(0.05)
-    time.sleep(1)
+    time.sleep(0.3)
     (os.killpg if whole_group else os.kill)(run.pid, number)
-    _, err = run.communicate(timeout=120)
-    assert run.returncode == status, err
-    assert "Traceback" not in err
-    assert not list((tmp_path / "out").iterdir())
+    run.join(120)
+    printed = (tmp_path / "output").read_text()
+    assert run.exitcode == status, printed
+    assert "Traceback" not in printed
+    assert not list(out.iterdir())

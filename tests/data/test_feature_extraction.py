@@ -3,12 +3,12 @@
 import filecmp
 import os
 import signal
-import subprocess
-import sys
 import time
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import numpy as np
+import processes
 import pytest
 import soundfile
 import torch
@@ -51,13 +51,17 @@ def assert_same(path: Path, whole: Path) -> None:
     assert {p.name for p in path.iterdir()} == {p.name for p in whole.iterdir()}
 
 
-def start(data: Path, dump: Path, *options: object) -> subprocess.Popen[str]:
+def start(data: Path, dump: Path, *options: object) -> BaseProcess:
     config = dump.with_suffix(".yaml")
     config.write_text("encoder: {}\n")
-    command = [sys.executable, "-m", "sqspeech.cli", "features", data, dump, "--config", config, *options]
-    return subprocess.Popen(
-        list(map(str, command)), start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    return processes.start(["features", data, dump, "--config", config, *options], dump.with_suffix(".output"), {})
+
+
+def end(process: BaseProcess, dump: Path) -> str:
+    """Return the output of a process that ends by itself."""
+    process.join(120)
+    assert process.exitcode == 0, dump.with_suffix(".output").read_text()
+    return dump.with_suffix(".output").read_text()
 
 
 def wait_for_lines(dump: Path, count: int) -> None:
@@ -98,17 +102,13 @@ def test_a_shard_that_does_not_exist(text):
 def test_shards_in_processes_of_their_own_make_the_same_bytes(data, whole, tmp_path):
     """Three at once; the second is killed midway and the third never runs: what lacks is computed at the end."""
     dump = tmp_path / "dump"
-    first, second = (start(data, dump, "--shard", f"{index}/3") for index in (1, 2))
+    second, first = (start(data, dump, "--shard", f"{index}/3") for index in (2, 1))
     wait_for_lines(dump, 3)
     os.killpg(second.pid, signal.SIGKILL)
-    out, err = first.communicate()
-    second.communicate()
-    assert first.returncode == 0, err
+    out = end(first, dump)
     assert "features of 8 utterances" in out
     assert "same command without --shard puts them together" in out
-    last = start(data, dump, "--jobs", 2)
-    out, err = last.communicate()
-    assert last.returncode == 0, err
+    out = end(start(data, dump, "--jobs", 2), dump)
     assert "features of 23 utterances, 1 skipped, 1 used with a note, see " in out
     assert_same(dump, whole)
 
@@ -119,9 +119,9 @@ def test_a_run_that_is_stopped_is_continued(data, whole, tmp_path, kill):
     run = start(data, dump, "--jobs", 2)
     wait_for_lines(dump, 2)
     os.killpg(run.pid, signal.SIGINT if kill == "interrupt" else signal.SIGKILL)
-    _, err = run.communicate()
-    assert run.returncode == (130 if kill == "interrupt" else -signal.SIGKILL)
-    assert "Traceback" not in err
+    run.join(120)
+    assert run.exitcode == (130 if kill == "interrupt" else -signal.SIGKILL)
+    assert "Traceback" not in dump.with_suffix(".output").read_text()
     (index,) = dump.glob(".unfinished/*/part/index")
     before = index.read_text()
     assert before.count("\n") >= 2

@@ -1,12 +1,11 @@
 import filecmp
 import os
 import signal
-import subprocess
-import sys
 import time
 
 import kaldiio
 import numpy as np
+import processes
 import pytest
 import torch
 from corpus import write_corpus
@@ -91,15 +90,15 @@ def test_kill_minus_nine_loses_nothing(data, dump, tmp_path):
     data.write(tmp_path / "data")
     config = tmp_path / "c.yaml"
     config.write_text("encoder: {}\n")
-    command = [sys.executable, "-m", "sqspeech.cli", "features", "data", "dump", "--config", config]
-    process = subprocess.Popen(command, cwd=tmp_path, start_new_session=True, stderr=subprocess.DEVNULL)
+    command = ["features", tmp_path / "data", tmp_path / "dump", "--config", config]
+    process = processes.start(command, tmp_path / "output", {})
     deadline = time.monotonic() + 120
-    while process.poll() is None and time.monotonic() < deadline:
+    while process.is_alive() and time.monotonic() < deadline:
         if any(index.stat().st_size for index in tmp_path.glob("dump/.unfinished/*/part/index")):
             break
         time.sleep(0.01)
     os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    process.join()
     extract_features(DataDir.read(tmp_path / "data"), tmp_path / "dump", CONFIG)
     assert filecmp.cmp(tmp_path / "dump/feats.ark", dump / "feats.ark", shallow=False)
 

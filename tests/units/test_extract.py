@@ -2,14 +2,12 @@
 
 import json
 import shutil
-import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import processes
 import pytest
 import soundfile
 from corpus import write_corpus
@@ -193,17 +191,17 @@ def test_a_failure_while_writing_keeps_what_was_there(experiment, data, plain, t
     assert sorted(path.name for path in (tmp_path / "u").iterdir()) == sorted(SOME)
 
 
-def test_killed_at_any_time_it_is_continued(experiment, tmp_path):
+def test_killed_at_any_time_it_is_continued(experiment, tmp_path, monkeypatch):
     data = write_corpus(tmp_path / "data", range(12))
-    command = [sys.executable, "-m", "sqspeech.cli", "units", experiment.checkpoint, data, "-o", tmp_path / "u"]
-    code = "import sqspeech.units.extract as c; c.MOST = 1; from sqspeech.cli import main; main()"
-    slow = [sys.executable, "-c", code, *map(str, command[3:])]
-    process = subprocess.Popen(slow, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    (tmp_path / "blocks_of_one.py").write_text("import sqspeech.units.extract as extract; extract.MOST = 1")
+    monkeypatch.syspath_prepend(tmp_path)
+    command = ["units", experiment.checkpoint, data, "-o", tmp_path / "u"]
+    process = processes.start(command, tmp_path / "output", {}, ["blocks_of_one"])
     deadline = time.monotonic() + 60
-    while len(list((tmp_path / "u").rglob("*.npz"))) < 3 and process.poll() is None and time.monotonic() < deadline:
+    while len(list((tmp_path / "u").rglob("*.npz"))) < 3 and process.is_alive() and time.monotonic() < deadline:
         time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.kill()
+    process.join()
     extract_corpus(experiment.checkpoint, list(DataDir.read(data)), tmp_path / "u", ["kaldi"])
     extract_corpus(experiment.checkpoint, list(DataDir.read(data)), tmp_path / "other", ["kaldi"])
     name = "kaldi/units.txt"
