@@ -30,6 +30,8 @@ import processes  # noqa: E402
 from hub_server import TOKEN, Hub, serving  # noqa: E402
 from trained import Experiment, train_small  # noqa: E402
 
+from sqspeech.vocoders.griffin_lim import GriffinLim  # noqa: E402
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip what needs a GPU where there is none."""
@@ -59,6 +61,15 @@ def speech() -> Path:
 def experiment(tmp_path_factory: pytest.TempPathFactory) -> Experiment:
     """A trained model with its corpus; not to be changed."""
     return train_small(tmp_path_factory.mktemp("experiment"))
+
+
+@pytest.fixture(scope="module")
+def short_griffin_lim() -> Iterator[None]:
+    """Griffin-Lim of four iterations where no number is given: for tests that hear nothing."""
+    whole = GriffinLim.__init__
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(GriffinLim, "__init__", lambda self, config, iterations=4: whole(self, config, iterations))
+        yield
 
 
 @pytest.fixture

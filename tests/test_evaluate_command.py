@@ -10,6 +10,8 @@ from sqspeech import cli
 from sqspeech.evaluation.metrics import words
 from sqspeech.evaluation.metrics.speech_metric import SPEECH_METRICS
 
+pytestmark = pytest.mark.usefixtures("short_griffin_lim")
+
 
 class Reader:
     """A recogniser that reads the same in everything, and notes the model that it was given."""

@@ -32,7 +32,7 @@ from sqspeech.features import LogMelConfig
 from sqspeech.units import extract_corpus, read
 from sqspeech.vocoders.griffin_lim import GriffinLim
 
-COUNT, GROUPS = int(os.environ.get("SQSPEECH_FUZZ", "100")), 5
+COUNT, GROUPS = int(os.environ.get("SQSPEECH_FUZZ", "60")), 3
 UNIT_FORMATS = ("kaldi", "npz", "zerospeech", "fairseq")
 
 

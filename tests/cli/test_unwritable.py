@@ -1,13 +1,11 @@
 """Outputs that cannot be written, and a disk that is full."""
 
 import os
-import resource
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from full_disk import space_left
 
 
 def unwritable(tmp_path: Path) -> Path:
@@ -39,21 +37,11 @@ def test_a_folder_that_cannot_be_written(run, experiment, tmp_path, command):
     assert "cannot write" in outcome.error
 
 
-@contextmanager
-def room_for(size: int) -> Iterator[None]:
-    """Let this process write no larger file: it stands for the space that is left on a disk."""
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-
-
 @pytest.mark.parametrize("command", outputs(Path()))
 def test_a_full_disk(run, experiment, tmp_path, command):
     shutil.copytree(experiment.root / "exp", tmp_path / "exp") if command == "report" else None
     arguments = [str(a).format(root=experiment.root) for a in outputs(tmp_path / "out")[command]]
-    with room_for(1 if command in ("units", "evaluate") else 4000):
+    with space_left(1 if command in ("units", "evaluate") else 4000):
         outcome = run(command, *arguments)
     assert outcome.status == 1
     assert "cannot write (File too large); free some space" in outcome.error

@@ -54,11 +54,11 @@ def files(folder: Path) -> dict[str, bytes]:
 
 def test_processes_change_no_byte(trained, jobs, tmp_path, capsys):
     converter, said = Converter(trained), []
-    for processes in (1, 2, 3):
-        output = tmp_path / f"out{processes}"
-        count, failures = convert_all(converter, jobs, output, workers=Processes(processes))
+    for count in (1, 2, 3):
+        output = tmp_path / f"out{count}"
+        done, failures = convert_all(converter, jobs, output, workers=Processes(count))
         said.append([line for line in capsys.readouterr().err.splitlines() if line.startswith("skipped")])
-        assert (count, list(failures.reasons)) == (8, ["2", "3"])
+        assert (done, list(failures.reasons)) == (8, ["2", "3"])
     assert len(files(tmp_path / "out1")) == 10
     assert files(tmp_path / "out1") == files(tmp_path / "out2") == files(tmp_path / "out3")
     assert said[0] == said[1] == said[2]

@@ -12,6 +12,7 @@ from corpus import voice
 from sqspeech.errors import SqspeechError
 from sqspeech.units import FORMATS
 
+pytestmark = pytest.mark.usefixtures("short_griffin_lim")
 WITH_DURATIONS = [name for name in FORMATS.names() if "durations" in FORMATS[name].HOLDS]
 
 

@@ -1,9 +1,9 @@
 """The command as a user meets it: what it prints, how it ends, what it leaves behind."""
 
-import subprocess
 import sys
 from pathlib import Path
 
+import processes
 import pytest
 import soundfile
 
@@ -142,11 +142,10 @@ def test_processes_find_the_same_on_real_speech(speech, tmp_path):
     utt_id, path = rows[1].split()
     broken.write_bytes(Path(path).read_bytes()[: Path(path).stat().st_size // 2])
     (tmp_path / "data/wav.scp").write_text("".join(f"{row}\n" for row in [rows[0], f"{utt_id} {broken}", *rows[2:]]))
-    command = [sys.executable, "-m", "sqspeech.cli", "validate", tmp_path / "data", "--fix", tmp_path / "out"]
-    process = subprocess.run([*command, "--jobs", "2"], capture_output=True, text=True, check=False)
-    assert process.returncode == 0, process.stderr
-    assert process.stdout.startswith(f"error: truncated audio (1): {utt_id}; ")
-    assert f"{tmp_path / 'out'}: nothing wrong; {len(rows) - 1} usable utterances" in process.stdout
+    status, output = processes.run(["validate", tmp_path / "data", "--fix", tmp_path / "out", "--jobs", 2], tmp_path)
+    assert status == 0, output
+    assert f"error: truncated audio (1): {utt_id}; " in output
+    assert f"{tmp_path / 'out'}: nothing wrong; {len(rows) - 1} usable utterances" in output
 
 
 def test_a_file_that_kills_its_process_is_a_finding(run, data, monkeypatch):

@@ -1,14 +1,12 @@
 """The archive is the tree, whole or absent."""
 
 import os
-import resource
 import signal
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
 import pytest
+from full_disk import space_left
 
 from sqspeech.errors import SqspeechError
 from sqspeech.submission import archive, archive_path, write_archive
@@ -27,15 +25,8 @@ def test_it_lists_exactly_the_tree(sound):
 def test_a_full_disk_leaves_the_former_one(sound):
     former = write_archive(sound.root).read_bytes()
     (sound.root / "2019/code/README.txt").write_text("changed\n")
-    code = f"from sqspeech.submission.archive import *; write_archive(Path({str(sound.root)!r}))"
-    process = subprocess.run(
-        [sys.executable, "-c", code],
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000)),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert "cannot write (File too large); free some space" in process.stderr
+    with space_left(2000), pytest.raises(SqspeechError, match=r"cannot write \(File too large\); free some space"):
+        write_archive(sound.root)
     assert sound.root.with_name("submission.zip").read_bytes() == former
     assert not list(sound.root.parent.glob(".tmp-*"))
 

@@ -14,6 +14,8 @@ from sqspeech.evaluation.metrics.speech_metric import SPEECH_METRICS, Score, Spe
 from sqspeech.evaluation.speech.evaluate import JudgeOptions
 from sqspeech.evaluation.speech.table import speech_tables
 
+pytestmark = pytest.mark.usefixtures("short_griffin_lim")
+
 
 class Reader:
     """A recogniser that reads the same in everything."""
