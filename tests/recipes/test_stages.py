@@ -180,7 +180,7 @@ sqspeech units exp/demo/best.ckpt data/test -o exp/demo/units --device auto
 # stage 4: Units (train)
 sqspeech units exp/demo/best.ckpt data/train -o exp/demo/prior/units/train --jobs 2 --device auto
 # stage 4: Units (dev)
-sqspeech units exp/demo/best.ckpt data/dev -o exp/demo/prior/units/dev --jobs 2 --device auto
+sqspeech units exp/demo/best.ckpt data/dev -o exp/demo/prior/units/dev --device auto
 # stage 4: Prior
 sqspeech train exp/demo/prior/units exp/demo/prior --config conf/prior.yaml --device auto
 # stage 5: Conversion
@@ -191,6 +191,8 @@ sqspeech generate exp/demo/prior/best.ckpt exp/demo/best.ckpt -o exp/demo/genera
 # stage 6: Evaluation
 sqspeech evaluate exp/demo/best.ckpt data/test -o exp/demo/metrics.json --item data/test/phones.item \
 --parallel --device auto
+# stage 6: Vocoders
+sqspeech compare-vocoders exp/demo/best.ckpt data/test -o exp/demo/vocoders --device auto
 # stage 7: Report
 sqspeech report exp/demo -o exp/demo/report.html
 """
