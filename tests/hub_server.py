@@ -38,7 +38,7 @@ class Repository:
 
 
 class Hub:
-    """What the server has and does: repositories by name, requests so far, and faults to come.
+    """State of the server: repositories by name, requests so far, and faults to come.
 
     `cut` is the number of bytes after which the next download breaks off; `tampered` replaces a download's first bytes.
     """

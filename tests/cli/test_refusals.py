@@ -1,4 +1,4 @@
-"""What does not fit the model or the configuration is refused in one line, and nothing is written."""
+"""Input that does not fit the model or the configuration: refused in one line, with nothing written."""
 
 import sys
 from pathlib import Path
