@@ -20,7 +20,7 @@ page: $(INSTALLED) ## open the page on the demo's model: convert, add a voice, s
 # One thread a worker: two workers with two threads each would fight for two cores.
 test: $(INSTALLED) ## run the tests
 	@echo "Running the tests"
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4
 
 lint: $(INSTALLED) ## run the linters and the type checker
 	$(BIN)/ruff check
