@@ -36,6 +36,7 @@ def build_model(config: ExperimentConfig, n_speakers: int) -> SQVAE:
         n_mels=config.features.n_mels,
         n_speakers=n_speakers,
         objective=config.training.objective,
+        level_weight=config.training.level_weight,
     )
 
 

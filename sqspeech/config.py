@@ -59,9 +59,15 @@ class TrainingConfig(EngineConfig):
     exp(−`temperature_decay` · step). `objective` is the reconstruction term: ar_elbo, or the plain mse, which fits
     quantisers whose loss is not in nats, such as vq_ema. The quantiser and the loss are in float32 whatever
     `precision` is, and the recurrent network of the decoder in float32 or, where `precision` is lower, TF32.
+
+    `level_weight` is how much the error of each band's mean over a crop counts in the reconstruction term, beside that
+    of what the band does around it; 1 is the plain squared error. An encoder whose input is normalised has not heard
+    the level and the channel: below 1 the decoder still learns the speaker's usual ones, and the codes and the
+    gradients are for what is said.
     """
 
     objective: Objective = "ar_elbo"
+    level_weight: float = Field(default=1.0, gt=0, le=1)
     learning_rate: float = Field(default=4e-4, gt=0)
     learning_rate_milestones: tuple[int, ...] = (300_000, 400_000)
     temperature_decay: float = Field(default=1e-5, ge=0)

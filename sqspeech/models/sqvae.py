@@ -34,6 +34,9 @@ class SQVAE(nn.Module):
 
     The encoder's `geometry` gives the frames that a code describes: T frames give L codes, and these decode to the
     frames `geometry.target(mel)`.
+
+    Of the squared error that `reconstruction` is made of, the part that a band's mean over the crop has counts
+    `level_weight`-fold (see `reconstruction_error`); `mse` is the plain one.
     """
 
     def __init__(
@@ -45,9 +48,10 @@ class SQVAE(nn.Module):
         n_mels: int,
         n_speakers: int,
         objective: Objective = "ar_elbo",
+        level_weight: float = 1.0,
     ) -> None:
         super().__init__()
-        self.objective = objective
+        self.objective, self.level_weight = objective, level_weight
         self.quantizer = build_quantizer(quantizer)
         width = self.quantizer.dim + self.quantizer.extra_channels
         self.encoder = ENCODERS.of(encoder)(encoder, n_mels, width)
@@ -69,9 +73,12 @@ class SQVAE(nn.Module):
             quantized = self.quantizer(*latents, temperature)
         with record_function("sqspeech::decoder"):
             mel_hat = self.decoder(quantized.z, speaker)
-        error = mean_squared_error(mel_hat, self.geometry.target(mel))
-        mse = distributed.all_reduce_sum(error) / distributed.world_size()
-        reconstruction = mse if self.objective == "mse" else ar_elbo(mse, mel_hat.shape[1] * mel_hat.shape[2])
+        target = self.geometry.target(mel)
+        mse = weighted = _over_processes(mean_squared_error(mel_hat, target))
+        if self.level_weight != 1:
+            weighted = _over_processes(reconstruction_error(mel_hat, target, self.level_weight))
+        size = mel_hat.shape[1] * mel_hat.shape[2]
+        reconstruction = weighted if self.objective == "mse" else ar_elbo(weighted, size)
         return SQVAEOutput(
             loss=reconstruction + quantized.loss, reconstruction=reconstruction, mse=mse, quantized=quantized
         )
@@ -116,6 +123,23 @@ class SQVAE(nn.Module):
 def mean_squared_error(mel_hat: Float[Tensor, "B T M"], mel: Float[Tensor, "B T M"]) -> Float[Tensor, ""]:
     """Return the mean squared error, in single precision: squares of small errors underflow in half."""
     return (mel_hat.float() - mel.float()).square().mean()
+
+
+def reconstruction_error(
+    mel_hat: Float[Tensor, "B T M"], mel: Float[Tensor, "B T M"], level_weight: float
+) -> Float[Tensor, ""]:
+    """Return the mean squared error with that of each band's mean over the T frames counted `level_weight`-fold.
+
+    The mean squared error is the mean over rows and bands of the variance over time of the error plus the square of
+    its mean: what a channel and a level leave behind. With a weight of 1 it is all of it.
+    """
+    error = mel_hat.float() - mel.float()
+    level = error.mean(1, keepdim=True)
+    return (error - level).square().mean() + level_weight * level.square().mean()
+
+
+def _over_processes(mean: Float[Tensor, ""]) -> Float[Tensor, ""]:
+    return distributed.all_reduce_sum(mean) / distributed.world_size()
 
 
 def ar_elbo(mse: Float[Tensor, ""], size: int) -> Float[Tensor, ""]:

@@ -2,13 +2,14 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
 from sqspeech.models.encoder import ConvEncoder, EncoderConfig
 from sqspeech.models.gru_decoder import DecoderConfig
 from sqspeech.models.jittered import time_jitter
-from sqspeech.models.sqvae import SQVAE, ar_elbo, mean_squared_error
+from sqspeech.models.sqvae import SQVAE, ar_elbo, mean_squared_error, reconstruction_error
 from sqspeech.quantizers import GaussianSQConfig
 
 M = 6
@@ -70,6 +71,30 @@ def test_objective_equals_the_definition():
     loss = ar_elbo(mse, M * 4)
     assert mse.item() == pytest.approx(total / (3 * 4 * M), rel=1e-5)
     assert loss.item() == pytest.approx(0.5 * M * 4 * math.log(total / (3 * 4 * M)), rel=1e-5)
+
+def test_a_level_weight_of_one_is_the_squared_error_and_a_small_one_hardly_hears_the_level():
+    torch.manual_seed(0)
+    mel, mel_hat, level = torch.rand(3, 8, M), torch.rand(3, 8, M), 10 * torch.randn(3, 1, M)
+    assert reconstruction_error(mel_hat, mel, 1.0).item() == pytest.approx(mean_squared_error(mel_hat, mel).item())
+    # By the definition: numpy's variance over time, and the square of the mean.
+    error = (mel_hat - mel + level).double().numpy()
+    wanted = error.var(1).mean() + 0.1 * np.square(error.mean(1)).mean()
+    assert reconstruction_error(mel_hat + level, mel, 0.1).item() == pytest.approx(wanted, rel=1e-5)
+
+
+@pytest.mark.parametrize("objective", ["ar_elbo", "mse"])
+def test_the_reconstruction_term_is_weighted_and_the_error_that_is_told_is_not(objective):
+    model = small("I").eval()
+    model.objective = objective
+    mel, speaker = torch.rand(2, 34, M), torch.tensor([0, 1])
+    plain = model(mel, speaker)
+    model.level_weight = 0.1
+    output = model(mel, speaker)
+    error = reconstruction_error(model.decode(model.encode(mel), speaker), model.geometry.target(mel), 0.1)
+    assert output.mse == plain.mse
+    expected = error if objective == "mse" else ar_elbo(error, M * 32)
+    assert output.reconstruction.item() == pytest.approx(expected.item(), rel=1e-5)
+    assert output.reconstruction < plain.reconstruction
 
 
 def test_exact_reconstruction_is_finite():
