@@ -72,6 +72,7 @@ def test_objective_equals_the_definition():
     assert mse.item() == pytest.approx(total / (3 * 4 * M), rel=1e-5)
     assert loss.item() == pytest.approx(0.5 * M * 4 * math.log(total / (3 * 4 * M)), rel=1e-5)
 
+
 def test_a_level_weight_of_one_is_the_squared_error_and_a_small_one_hardly_hears_the_level():
     torch.manual_seed(0)
     mel, mel_hat, level = torch.rand(3, 8, M), torch.rand(3, 8, M), 10 * torch.randn(3, 1, M)
