@@ -285,6 +285,7 @@ class Codec:
         pitch: PitchRule | str = "target",
         source: str | None = None,
         vocoder: Vocoder | str | None = None,
+        coded: bool = False,
     ) -> tuple[Samples, int]:
         """Return a recording converted to a speaker, with its timing, length and loudness (RMS) kept.
 
@@ -302,6 +303,8 @@ class Codec:
             and otherwise that of this recording.
         vocoder
             By name or ready made; when None the model's own, or WORLD where it has none.
+        coded
+            Decode the codes alone, of a model too whose conversion decodes more than they tell (`quantizer.soft`).
 
         Returns
         -------
@@ -318,7 +321,9 @@ class Codec:
         rule, target = PitchRule.parse(pitch), find_speaker(self.trained, to)
         samples = samples_of(audio, sample_rate, self.sample_rate)
         out = np.zeros(len(samples), np.float32)
-        self.synthesizer.convert([out], samples, [target], self.for_speech(vocoder), pitch=rule, source=source)
+        self.synthesizer.convert(
+            [out], samples, [target], self.for_speech(vocoder), pitch=rule, source=source, coded=coded
+        )
         return out, self.sample_rate
 
     def copy(self, samples: Samples, vocoder: Vocoder | str | None = None) -> Samples:

@@ -19,6 +19,7 @@ from sqspeech.codec.smoothing import smoothed
 from sqspeech.codec.units import Matrix, Precision, Units
 from sqspeech.features import LogMel
 from sqspeech.models.base import Windows
+from sqspeech.quantizers.mean import posterior_mean
 from sqspeech.quantizers.precision import full_precision
 
 type Samples = NDArray[np.float32]
@@ -112,13 +113,15 @@ class ChunkedEncoder:
 
     @torch.inference_mode()
     def latents(self, recording: ChunkedLogMel, first: int, last: int) -> Float[Tensor, "1 L D"]:
-        """Return the quantised latents of a span: the codewords or, without a codebook, the encoder's output."""
-        quantizer, device = self.trained.model.quantizer, self.trained.device
-        if quantizer.codebook_size is None:
-            (buffers,) = self._fill([recording], [(first, last)], ["continuous"])
-            return torch.from_numpy(buffers["continuous"]).to(device)[None]
-        (units,) = self.encode([recording], [(first, last)])
-        return quantizer.lookup(torch.from_numpy(units.codes).to(device))[None]
+        """Return the latents of a span without its codes.
+
+        They are the means of the codewords under the posterior or, without a codebook, the encoder's output.
+        """
+        quantizer = self.trained.model.quantizer
+        name = "continuous" if quantizer.codebook_size is None else "posteriors"
+        (buffers,) = self._fill([recording], [(first, last)], [name])
+        found = torch.from_numpy(buffers[name]).to(self.trained.device)
+        return (found if quantizer.codebook_size is None else posterior_mean(quantizer, found))[None]
 
     def _fill(
         self, recordings: Sequence[ChunkedLogMel], spans: Sequence[tuple[int, int]], names: Sequence[str]

@@ -73,6 +73,7 @@ class Synthesizer:
         pitch: PitchRule,
         source: str | None = None,
         latents: Latents | None = None,
+        coded: bool = False,
         advance: Callable[[float], None] = lambda seconds: None,
     ) -> None:
         """Convert samples at the model's rate to speakers; see `Codec.convert`.
@@ -80,7 +81,7 @@ class Synthesizer:
         Each of `outs` has the shape of the samples and takes the result for the speaker of the same place. Level, pitch
         and aperiodicity of the recording are analysed once for all of them. All arrays may be mapped from files: beside
         them, the memory that is taken hardly grows with the length. `latents` are decoded in place of the recording's
-        quantised ones. `advance` is given what is done in seconds, which are those of the recording for each speaker in
+        own; with `coded` these are the codewords, whatever the model otherwise decodes. `advance` is given what is done in seconds, which are those of the recording for each speaker in
         the end.
         """
         recording, pieces = self._measure(samples)
@@ -90,8 +91,8 @@ class Synthesizer:
         own = self._excitations(
             samples, pieces, speakers, pitch, known, vocoder, lambda seconds: advance(searching * seconds)
         )
-        of_speakers = [latents] * len(speakers) if latents else self._latents_toward(recording, speakers, source)
-        mels = self.decoder.mels(of_speakers, pieces, speakers)
+        toward = [latents] * len(speakers) if latents else self._latents_toward(recording, speakers, source, coded=coded)
+        mels = self.decoder.mels(toward, pieces, speakers)
         restorers = self._restorers(mels, pieces, len(speakers), statistics.cepstrum_std)
         rest = 1 - searching / len(speakers)
         self._vocode(outs, mels, pieces, own, restorers, vocoder, lambda seconds: advance(rest * seconds))
@@ -143,17 +144,20 @@ class Synthesizer:
         return recording.moved(speaker.bands)
 
     def _latents_toward(
-        self, recording: ChunkedLogMel, speakers: Sequence[TargetSpeaker], source: str | None
+        self, recording: ChunkedLogMel, speakers: Sequence[TargetSpeaker], source: str | None, *, coded: bool
     ) -> list[Latents]:
         """Return the latents of a recording for each speaker; its own speaker has those of the recording as it is."""
         moved = [recording if speaker.name == source else self.toward(recording, speaker) for speaker in speakers]
-        found = {id(one): self.latents(one) for one in {id(one): one for one in moved}.values()}
+        found = {id(one): self.latents(one, coded=coded) for one in {id(one): one for one in moved}.values()}
         return [found[id(one)] for one in moved]
 
-    def latents(self, recording: ChunkedLogMel) -> Latents:
-        """Return what gives the quantised latents of any range of a recording's units."""
-        count = self.encoder.count(recording)
-        if self.trained.model.quantizer.codebook_size is None:
+    def latents(self, recording: ChunkedLogMel, *, coded: bool = False) -> Latents:
+        """Return what gives the latents that are decoded of any range of a recording's units.
+
+        They are the codewords, unless the quantiser is soft and no codes are asked for, or there is no codebook.
+        """
+        count, quantizer = self.encoder.count(recording), self.trained.model.quantizer
+        if quantizer.codebook_size is None or (quantizer.soft and not coded):
             return lambda first, last: self.encoder.latents(recording, first, last)
         return self._lookup(self.encoder.encode([recording], [(0, count)])[0])
 

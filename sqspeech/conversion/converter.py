@@ -77,9 +77,12 @@ class Converter:
         to: str,
         pitch: PitchRule | str = "target",
         source: str | None = None,
+        coded: bool = False,
     ) -> tuple[Samples, int]:
         """Return a recording converted to the speaker `to`; see `Codec.convert`."""
-        return self.codec.convert(samples, sample_rate, to=to, pitch=pitch, source=source, vocoder=self.vocoder)
+        return self.codec.convert(
+            samples, sample_rate, to=to, pitch=pitch, source=source, vocoder=self.vocoder, coded=coded
+        )
 
     def copy(self, samples: Float[np.ndarray, " N"]) -> Samples:
         """Return what the vocoder alone makes of samples at the model's rate; see `Codec.copy`."""

@@ -78,6 +78,8 @@ class Quantizer(Protocol):
         K, of one stage; None without a codebook, and what needs codes then raises ConfigError.
     stages
         Q. The codes of several stages have an axis of this length at the end, those of one stage none.
+    soft
+        Whether conversion decodes the mean of the codewords under the posterior, and not the most probable codeword.
     """
 
     @property
@@ -90,6 +92,8 @@ class Quantizer(Protocol):
     def codebook_size(self) -> int | None: ...  # noqa: D102
     @property
     def stages(self) -> int: ...  # noqa: D102
+    @property
+    def soft(self) -> bool: ...  # noqa: D102
 
     def __init__(self, config: Any) -> None: ...
 

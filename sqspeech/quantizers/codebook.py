@@ -32,6 +32,8 @@ class Codebook(nn.Module):
         0: the encoder gives nothing beside the latents.
     stages
         1.
+    soft
+        False: speech is made of codewords, and not of their means under the posterior.
     estimator
         Function of the latents and their codewords that gives the codewords with a gradient to the latents; None where
         the result is differentiable by itself.
@@ -41,6 +43,7 @@ class Codebook(nn.Module):
     codebook_size: int
     extra_channels = 0
     stages = 1
+    soft = False
     estimator: Estimator | None = None
 
     def encode(self, z: Float[Tensor, "B T D"], extra: Float[Tensor, "B T E"] | None = None) -> Int[Tensor, "B T"]:

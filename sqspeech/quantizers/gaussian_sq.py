@@ -36,6 +36,9 @@ class GaussianSQConfig:
     With `reset` the codewords begin as latents of the first batch, and one that was the most probable of no latent in
     `reset_after` training steps is drawn again from a batch: a codeword that is far from all latents has no gradient,
     and in a short training never comes near them.
+
+    With `soft`, conversion decodes the mean of the codewords under the posterior, as training decodes a relaxed sample
+    of them, and not the most probable one. Units stay codes.
     """
 
     in_nats: ClassVar[bool] = True
@@ -48,6 +51,7 @@ class GaussianSQConfig:
     initial_scale: float = Field(default=1.0, gt=0)
     reset: bool = False
     reset_after: int = Field(default=100, ge=1)
+    soft: bool = False
 
     @model_validator(mode="after")
     def _check(self) -> "GaussianSQConfig":
@@ -83,7 +87,7 @@ class GaussianSQ(Codebook):
     def __init__(self, config: GaussianSQConfig) -> None:
         super().__init__()
         self.config = config
-        self.dim, self.codebook_size = config.codebook_dim, config.codebook_size
+        self.dim, self.codebook_size, self.soft = config.codebook_dim, config.codebook_size, config.soft
         self.extra_channels = {"I": 0, "II": 1, "III": 1, "IV": config.codebook_dim}[config.variance]
         self.codebook = nn.Parameter(config.initial_scale * torch.randn(config.codebook_size, config.codebook_dim))
         self.log_variance = nn.Parameter(

@@ -47,6 +47,7 @@ class GaussianVae(nn.Module):
 
     codebook_size = None
     stages = 1
+    soft = False
 
     def __init__(self, config: GaussianVaeConfig) -> None:
         super().__init__()

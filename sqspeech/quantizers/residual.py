@@ -68,6 +68,8 @@ class Residual(nn.Module):
         D, K and E of each stage.
     stages
         Q.
+    soft
+        That of the stages.
     """
 
     def __init__(self, config: ResidualConfig) -> None:
@@ -80,6 +82,7 @@ class Residual(nn.Module):
         self.quantizers = nn.ModuleList(stage for stage in built if isinstance(stage, Codebook))
         first = self._stages()[0]
         self.dim, self.codebook_size, self.extra_channels = first.dim, first.codebook_size, first.extra_channels
+        self.soft = first.soft
 
     def forward(
         self,

@@ -1,5 +1,6 @@
 """All that is written is the model's: units that are read back exactly, conversions of the right utterances."""
 
+import copy
 import wave
 from dataclasses import replace
 from pathlib import Path
@@ -44,6 +45,17 @@ def test_units_are_read_back_exactly(made, trained):
         np.testing.assert_array_equal(posteriors.argmax(1), codes)
         np.testing.assert_allclose(posteriors.sum(1), 1, atol=1e-5)
         assert continuous.shape == vectors.shape
+
+
+def test_conversions_of_a_soft_model_are_of_its_codes(made, trained, tmp_path):
+    model = copy.deepcopy(trained.model)
+    model.quantizer.soft = True
+    build(Converter(replace(trained, model=model)), made.parts[1], tmp_path, [Representation.vectors])
+    folder = Path("2019/surprise/test")
+    waves = sorted(path.name for path in (tmp_path / folder).glob("*.wav"))
+    assert waves
+    for name in waves:
+        assert (tmp_path / folder / name).read_bytes() == (made.root / folder / name).read_bytes()
 
 
 def test_one_hot_vectors(made, trained, tmp_path):

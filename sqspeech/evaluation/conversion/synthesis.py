@@ -63,7 +63,9 @@ class Synthesis:
         if kind in (RECONSTRUCTION, CONVERSION):
             target = request.target if kind == CONVERSION else request.speaker
             rate = self.converter.sample_rate
-            return self.converter.convert(request.samples, rate, to=target, source=request.speaker)[0]
+            # A reconstruction is what the codes hold, whose bits are counted.
+            coded = kind == RECONSTRUCTION
+            return self.converter.convert(request.samples, rate, to=target, source=request.speaker, coded=coded)[0]
         return self._decode(kind, request)
 
     def _decode(self, kind: str, request: SynthesisRequest) -> Samples:

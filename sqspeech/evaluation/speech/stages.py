@@ -9,7 +9,7 @@ from torch import Tensor
 from sqspeech.codec import Codec
 from sqspeech.codec.decoder import Latents
 from sqspeech.errors import ConfigError
-from sqspeech.quantizers.base import Quantizer
+from sqspeech.quantizers.mean import posterior_mean
 
 type Samples = NDArray[np.float32]
 
@@ -54,17 +54,3 @@ def _latents(codec: Codec, kind: str, samples: Samples) -> Float[Tensor, "L D"]:
         return posterior_mean(quantizer, torch.from_numpy(posteriors).to(device))
     count = int(kind.removeprefix(FIRST))
     return quantizer.lookup(torch.from_numpy(codec.encode(samples).codes[:, :count]).to(device))
-
-
-def posterior_mean(quantizer: Quantizer, posteriors: Float[Tensor, "L QK"]) -> Float[Tensor, "L D"]:
-    """Return the mean of the codewords under the posterior; of several stages, the sum of their means."""
-    stages, size = quantizer.stages, quantizer.codebook_size
-    assert size is not None
-    codes = torch.zeros(stages, size, stages, dtype=torch.long, device=posteriors.device)
-    for stage in range(stages):
-        codes[stage, :, stage] = torch.arange(size)
-    # Of stage q and code k: codeword k and, of the other stages, codeword 0.
-    sums = quantizer.lookup(codes if stages > 1 else codes[..., 0])
-    zeros = sums[0, 0]
-    weights = posteriors.reshape(-1, stages, size)
-    return zeros + torch.einsum("lqk,qkd->ld", weights, sums - zeros)

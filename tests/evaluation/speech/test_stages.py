@@ -13,9 +13,10 @@ from sqspeech.data.data_dir import DataDir
 from sqspeech.evaluation.evaluate import evaluate
 from sqspeech.evaluation.metrics import words
 from sqspeech.evaluation.speech.evaluate import JudgeOptions
-from sqspeech.evaluation.speech.stages import latents_of, posterior_mean, stage_kinds
+from sqspeech.evaluation.speech.stages import latents_of, stage_kinds
 from sqspeech.evaluation.speech.table import speech_tables
 from sqspeech.features import LogMel
+from sqspeech.quantizers.mean import posterior_mean
 
 SIZE = {"codebook_size": 5, "codebook_dim": 3}
 QUANTIZERS = {
