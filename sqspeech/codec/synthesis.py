@@ -81,8 +81,8 @@ class Synthesizer:
         Each of `outs` has the shape of the samples and takes the result for the speaker of the same place. Level, pitch
         and aperiodicity of the recording are analysed once for all of them. All arrays may be mapped from files: beside
         them, the memory that is taken hardly grows with the length. `latents` are decoded in place of the recording's
-        own; with `coded` these are the codewords, whatever the model otherwise decodes. `advance` is given what is done in seconds, which are those of the recording for each speaker in
-        the end.
+        own; with `coded` these are the codewords, whatever the model otherwise decodes. `advance` is given what is done
+        in seconds, which are those of the recording for each speaker in the end.
         """
         recording, pieces = self._measure(samples)
         statistics = recording_statistics(samples, recording, self.hop_length)
@@ -91,8 +91,10 @@ class Synthesizer:
         own = self._excitations(
             samples, pieces, speakers, pitch, known, vocoder, lambda seconds: advance(searching * seconds)
         )
-        toward = [latents] * len(speakers) if latents else self._latents_toward(recording, speakers, source, coded=coded)
-        mels = self.decoder.mels(toward, pieces, speakers)
+        of_speakers = (
+            [latents] * len(speakers) if latents else self._latents_toward(recording, speakers, source, coded=coded)
+        )
+        mels = self.decoder.mels(of_speakers, pieces, speakers)
         restorers = self._restorers(mels, pieces, len(speakers), statistics.cepstrum_std)
         rest = 1 - searching / len(speakers)
         self._vocode(outs, mels, pieces, own, restorers, vocoder, lambda seconds: advance(rest * seconds))
