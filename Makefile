@@ -1,7 +1,7 @@
 # Everything runs in .venv, which is made from requirements.lock when it is missing or older than the lock.
 BIN := .venv/bin
 INSTALLED := .venv/.installed
-DEMO := recipes/mini/exp/demo/best.ckpt
+DEMO := recipes/mini/exp/demo/speech.ckpt
 SHELL_FILES := $(wildcard .ci/* benchmarks/*.sh recipes/*.sh recipes/*/*.sh)
 PYTHON_IS_NEW := -c 'import sys; sys.exit(sys.version_info < (3, 12))'
 

@@ -102,6 +102,7 @@ def prepare(folder: Path, experiment: Path) -> None:
     for place in ("recipes/mini/exp/demo", "exp/mine", "exp"):
         (folder / place).mkdir(parents=True, exist_ok=True)
         shutil.copy(experiment / "exp/best.ckpt", folder / place)
+    shutil.copy(experiment / "exp/best.ckpt", folder / "recipes/mini/exp/demo/speech.ckpt")
     (folder / "data").symlink_to(experiment / "corpus")
     (folder / "dump").symlink_to(experiment / "dump")
     (folder / "recipes/mini/data/test").symlink_to(experiment / "corpus/test")

@@ -48,9 +48,18 @@ def _keys(values: dict) -> dict:
     return {name: section.keys() if isinstance(section, dict) else section for name, section in values.items()}
 
 
-@pytest.mark.parametrize(("name", "millions"), [("vocoder_small", 0.5), ("vocoder", 1.7), ("vocoder_large", 13.6)])
+VOCODERS = {
+    "librispeech/vocoder_small": 0.5,
+    "librispeech/vocoder": 1.7,
+    "librispeech/vocoder_large": 13.6,
+    "mini/vocoder": 0.5,
+}
+
+
+@pytest.mark.parametrize(("name", "millions"), VOCODERS.items())
 def test_the_vocoders_have_the_sizes_that_they_state(name, millions):
-    config = load_task_config(RECIPES / f"librispeech/conf/{name}.yaml")
+    recipe, configuration = name.split("/")
+    config = load_task_config(RECIPES / recipe / f"conf/{configuration}.yaml")
     network = SourceFilter(config.network, config.features)
     assert sum(weights.numel() for weights in network.parameters()) / 1e6 == pytest.approx(millions, abs=0.1)
 

@@ -24,6 +24,12 @@ task: prior
 model: {layers: 1, width: 16, heads: 2, context: 16}
 training: {steps: 10, batch_size: 4, log_every: 5, validate_every: 5}
 """
+TINY_VOCODER = """
+task: vocoder
+network: {width: 16, blocks: 1}
+crops: {batch_size: 4, frames: 32}
+training: {steps: 10, warm_up: 5, anneal: 10, log_every: 5, validate_every: 10}
+"""
 KEYS = {
     "mse_db2", "feature_variance_db2", "perplexity", "active_codes", "codebook_size", "bitrate",
     "abx_within", "abx_across", "abx_within_mfcc", "abx_across_mfcc",
@@ -38,13 +44,15 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(RECIPES, root, dirs_exist_ok=True, ignore=made)
     (root / "mini/conf/tiny.yaml").write_text(TINY)
     (root / "mini/conf/tiny_prior.yaml").write_text(TINY_PRIOR)
+    (root / "mini/conf/tiny_vocoder.yaml").write_text(TINY_VOCODER)
     return root / "mini"
 
 
 def run(recipe: Path, *options: str) -> str:
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    configurations = ("--config", "tiny", "--prior", "tiny_prior", "--vocoder", "tiny_vocoder")
     process = subprocess.run(
-        [recipe / "run.sh", "--config", "tiny", "--prior", "tiny_prior", "--device", "cpu", *options],
+        [recipe / "run.sh", *configurations, "--device", "cpu", *options],
         env=environment,
         capture_output=True,
         text=True,
@@ -84,8 +92,8 @@ def test_every_stage_does_its_part(recipe, printed):
     assert len((exp / "units/kaldi/units.txt").read_text().splitlines()) == 20
     assert len(list((exp / "conversion").glob("*.wav"))) == 60
     assert len(list((exp / "generated").glob("*.wav"))) == 4
-    assert (exp / "report.html").read_text().count("<audio") == 6 * 4 + 4 + 3 * 2 * 4
-    assert len(list((exp / "logs").glob("*.log"))) == 13
+    assert (exp / "report.html").read_text().count("<audio") == 6 * 4 + 4 + 3 * 2 * 5
+    assert len(list((exp / "logs").glob("*.log"))) == 17
     for told in (
         "exp/tiny/report.html",
         "exp/tiny/conversion",

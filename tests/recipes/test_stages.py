@@ -166,7 +166,18 @@ def test_the_environment_does_not_choose_the_stages(recipe: Path) -> None:
     assert stages_run(recipe) == ["1-data-preparation"]
 
 
-MINI = """\
+OWN = "--config conf/vocoder.yaml --set inputs.codec=exp/demo/best.ckpt --set inputs.decoded=0.5"
+VOCODER = f"""\
+# stage 3: Vocoder data (train)
+sqspeech vocoder-data dump/demo/train {OWN} --jobs 2
+# stage 3: Vocoder data (dev)
+sqspeech vocoder-data dump/demo/dev {OWN} --jobs 2
+# stage 3: Vocoder
+sqspeech train dump/demo exp/demo/vocoder {OWN} --device auto
+# stage 3: Vocoder into the model
+sqspeech attach-vocoder exp/demo/best.ckpt exp/demo/vocoder/best.ckpt -o exp/demo/speech.ckpt
+"""
+MINI = f"""\
 # stage 1: Data preparation
 python -m data_prep.mini data
 # stage 2: Features (train)
@@ -175,7 +186,7 @@ sqspeech features data/train dump/demo/train --config conf/demo.yaml --jobs 2
 sqspeech features data/dev dump/demo/dev --config conf/demo.yaml --jobs 2
 # stage 3: Training
 sqspeech train dump/demo exp/demo --config conf/demo.yaml --device auto
-# stage 4: Units
+{VOCODER}# stage 4: Units
 sqspeech units exp/demo/best.ckpt data/test -o exp/demo/units --device auto
 # stage 4: Units (train)
 sqspeech units exp/demo/best.ckpt data/train -o exp/demo/prior/units/train --jobs 2 --device auto
@@ -184,15 +195,15 @@ sqspeech units exp/demo/best.ckpt data/dev -o exp/demo/prior/units/dev --device 
 # stage 4: Prior
 sqspeech train exp/demo/prior/units exp/demo/prior --config conf/prior.yaml --device auto
 # stage 5: Conversion
-sqspeech convert exp/demo/best.ckpt data/test --to source --to all -o exp/demo/conversion --device auto
+sqspeech convert exp/demo/speech.ckpt data/test --to source --to all -o exp/demo/conversion --device auto
 # stage 5: Generated speech
-sqspeech generate exp/demo/prior/best.ckpt exp/demo/best.ckpt -o exp/demo/generated --to f1 --seconds 3 --count 4 \
+sqspeech generate exp/demo/prior/best.ckpt exp/demo/speech.ckpt -o exp/demo/generated --to f1 --seconds 3 --count 4 \
 --device auto
 # stage 6: Evaluation
-sqspeech evaluate exp/demo/best.ckpt data/test -o exp/demo/metrics.json --item data/test/phones.item \
+sqspeech evaluate exp/demo/speech.ckpt data/test -o exp/demo/metrics.json --item data/test/phones.item \
 --parallel --device auto
 # stage 6: Vocoders
-sqspeech compare-vocoders exp/demo/best.ckpt data/test -o exp/demo/vocoders --device auto
+sqspeech compare-vocoders exp/demo/speech.ckpt data/test -o exp/demo/vocoders --device auto
 # stage 7: Report
 sqspeech report exp/demo -o exp/demo/report.html
 """
@@ -200,6 +211,8 @@ sqspeech report exp/demo -o exp/demo/report.html
 
 def test_the_mini_recipe_is_frozen() -> None:
     assert bash(RECIPES / "mini" / "run.sh", "--dry-run").stdout == MINI
+    without = MINI.replace(VOCODER, "").replace("speech.ckpt", "best.ckpt")
+    assert bash(RECIPES / "mini" / "run.sh", "--dry-run", "--vocoder=").stdout == without
 
 
 def test_the_options_of_the_mini_recipe_reach_its_commands() -> None:
