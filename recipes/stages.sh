@@ -80,6 +80,17 @@ run_stage() { # NUMBER TITLE COMMAND ARGUMENT...
   printf '[%s] stage %s: done in %s\n' "$(date +%T)" "$number" "$took" | tee -a "$log"
 }
 
+add_vocoder() { # with --vocoder NAME trains conf/NAME.yaml on what $codec decodes of $dump; $codec is then both as one
+  [ -n "$vocoder" ] || return 0
+  local own=(--config "conf/$vocoder.yaml" --set "inputs.codec=$codec" --set inputs.decoded=0.5) set
+  for set in train dev; do
+    run_stage 3 "Vocoder data ($set)" sqspeech vocoder-data "$dump/$set" "${own[@]}" --jobs "$jobs"
+  done
+  run_stage 3 "Vocoder" sqspeech train "$dump" "$exp/$vocoder" "${own[@]}" --device "$device"
+  run_stage 3 "Vocoder into the model" sqspeech attach-vocoder "$codec" "$exp/$vocoder/best.ckpt" -o "$exp/speech.ckpt"
+  codec=$exp/speech.ckpt
+}
+
 # Variables that the shell has and its environment has not, in lower case: the recipe's options and the stages.
 names=" $(declare -p | sed -n 's/^declare -- \([a-z][a-z0-9_]*\)=.*/\1/p' | tr '\n' ' ')"
 dry_run=false given=

@@ -53,6 +53,8 @@ VOCODERS = {
     "librispeech/vocoder": 1.7,
     "librispeech/vocoder_large": 13.6,
     "mini/vocoder": 0.5,
+    "vctk/vocoder": 1.7,
+    "zerospeech2019/vocoder": 1.7,
 }
 
 
@@ -60,6 +62,8 @@ VOCODERS = {
 def test_the_vocoders_have_the_sizes_that_they_state(name, millions):
     recipe, configuration = name.split("/")
     config = load_task_config(RECIPES / recipe / f"conf/{configuration}.yaml")
+    published = load_config(RECIPES / "mini/conf/published.yaml")
+    assert config.features == published.features
     network = SourceFilter(config.network, config.features)
     assert sum(weights.numel() for weights in network.parameters()) / 1e6 == pytest.approx(millions, abs=0.1)
 

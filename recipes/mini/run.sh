@@ -12,14 +12,7 @@ run_stage 2 "Features (train)" sqspeech features data/train "$dump/train" --conf
 run_stage 2 "Features (dev)" sqspeech features data/dev "$dump/dev" --config "$conf" --jobs "$jobs"
 run_stage 3 "Training" sqspeech train "$dump" "$exp" --config "$conf" --device "$device"
 codec=$exp/best.ckpt
-if [ -n "$vocoder" ]; then
-  own=(--config "conf/$vocoder.yaml" --set "inputs.codec=$codec" --set inputs.decoded=0.5)
-  run_stage 3 "Vocoder data (train)" sqspeech vocoder-data "$dump/train" "${own[@]}" --jobs "$jobs"
-  run_stage 3 "Vocoder data (dev)" sqspeech vocoder-data "$dump/dev" "${own[@]}" --jobs "$jobs"
-  run_stage 3 "Vocoder" sqspeech train "$dump" "$exp/$vocoder" "${own[@]}" --device "$device"
-  run_stage 3 "Vocoder into the model" sqspeech attach-vocoder "$codec" "$exp/$vocoder/best.ckpt" -o "$exp/speech.ckpt"
-  codec=$exp/speech.ckpt
-fi
+add_vocoder
 run_stage 4 "Units" sqspeech units "$exp/best.ckpt" data/test -o "$exp/units" --device "$device"
 run_stage 4 "Units (train)" sqspeech units "$exp/best.ckpt" data/train -o "$exp/prior/units/train" \
   --jobs "$jobs" --device "$device"

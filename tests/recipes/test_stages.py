@@ -219,3 +219,27 @@ def test_the_options_of_the_mini_recipe_reach_its_commands() -> None:
     options = ("--config", "published", "--jobs", "8", "--device", "cuda")
     expected = MINI.replace("demo", "published").replace("--jobs 2", "--jobs 8").replace("auto", "cuda")
     assert bash(RECIPES / "mini" / "run.sh", "--dry-run", *options).stdout == expected
+
+
+@pytest.mark.parametrize(("name", "speaks"), [("vctk", 3), ("zerospeech2019", 3)])
+def test_every_recipe_trains_a_vocoder_on_request_and_units_stay_the_models_own(name: str, speaks: int) -> None:
+    plain, spoken = (
+        bash(RECIPES / name / "run.sh", "--dry-run", *options).stdout for options in ((), ("--vocoder", "vocoder"))
+    )
+    assert "vocoder-data" not in plain
+    assert "speech.ckpt" not in plain
+    added = [line for line in spoken.splitlines() if line not in plain.splitlines()]
+    titles = [line for line in added if line.startswith("# ")]
+    commands = [line for line in added if not line.startswith("# ")]
+    assert titles == [f"# stage 3: Vocoder{rest}" for rest in (" data (train)", " data (dev)", "", " into the model")]
+    assert [command.split()[1] for command in commands[:4]] == [
+        "vocoder-data",
+        "vocoder-data",
+        "train",
+        "attach-vocoder",
+    ]
+    # Behind them the same commands, but that those which speak take the model with its vocoder.
+    assert len(commands[4:]) == speaks
+    assert all(command.replace("speech.ckpt", "best.ckpt") in plain for command in commands[4:])
+    (units,) = [line for line in spoken.splitlines() if line.startswith("sqspeech units")]
+    assert "/best.ckpt" in units
