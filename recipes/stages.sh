@@ -80,6 +80,7 @@ run_stage() { # NUMBER TITLE COMMAND ARGUMENT...
   printf '[%s] stage %s: done in %s\n' "$(date +%T)" "$number" "$took" | tee -a "$log"
 }
 
+# shellcheck disable=SC2154 # the variables are the recipe's
 add_vocoder() { # with --vocoder NAME trains conf/NAME.yaml on what $codec decodes of $dump; $codec is then both as one
   [ -n "$vocoder" ] || return 0
   local own=(--config "conf/$vocoder.yaml" --set "inputs.codec=$codec" --set inputs.decoded=0.5) set
