@@ -1,6 +1,7 @@
 import io
 import os
 import zipfile
+from dataclasses import replace
 
 import pytest
 import torch
@@ -107,3 +108,13 @@ def test_an_unknown_speaker_is_answered_with_the_nearest(path):
     assert trained.speaker_index("p226").tolist() == [1]
     with pytest.raises(DataError, match=r"no speaker p22; the nearest of its 3 are p22[56], p22[56]"):
         trained.speaker_index("p22")
+
+
+def test_the_model_has_the_objective_of_its_configuration():
+    training = replace(CONFIG.training, level_weight=0.25)
+    mel, speaker = torch.rand(2, 34, CONFIG.features.n_mels), torch.tensor([0, 1])
+    losses = []
+    for config in (CONFIG, replace(CONFIG, training=training)):
+        torch.manual_seed(0)
+        losses.append(build_model(config, 2).eval()(mel, speaker).reconstruction.item())
+    assert losses[1] < losses[0]
