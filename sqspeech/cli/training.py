@@ -63,7 +63,7 @@ def train(
             report(stopped)
             sys.exit(EXIT_STATUS)
         if is_first():
-            print(f"{exp}: steps {first} to {trainer.step}, least {trainer.task.best} {trainer.best:.2f}")
+            print(f"{exp}: steps {first} to {trainer.step}, {trainer.task.best} {trainer.best:.2f} in best.ckpt")
 
 
 def _silent(*values: object) -> None:

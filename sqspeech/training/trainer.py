@@ -28,7 +28,7 @@ class Trainer:
     """Train a model, or continue the training of an experiment directory.
 
     `exp` receives config.yaml, runs.jsonl (how it was made), metrics.jsonl, tensorboard/, last.ckpt,
-    previous.ckpt, best.ckpt (least of the task's measure `best` on dev) and step-N.ckpt. Where torchrun started several
+    previous.ckpt, best.ckpt (the best on dev, see `Task.better`) and step-N.ckpt. Where torchrun started several
     processes, each takes its rows of every batch, and the first writes.
 
     Parameters
@@ -183,9 +183,9 @@ class Trainer:
         for text in self.health.examine(self.last_values, values):
             log.warn(text)
         found = values[self.task.best]
-        best = found < self.best
-        self.best = min(found, self.best)
-        return best
+        if better := self.task.better(found, self.best, self.step):
+            self.best = found
+        return better
 
     def _roll_back(self, bad: int, log: TrainingLog) -> None:
         before = ", ".join(f"{name} {value:.4g}" for name, value in self.last_values.items())

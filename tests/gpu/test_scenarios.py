@@ -13,6 +13,9 @@ import torch
 from gpu.scenarios import scenarios
 
 HERE = Path(__file__).parent
+# Codes are equal, but where two codewords are equally near as far as rounding tells: on the unit sphere of vMF those of
+# an untrained model can be. The rest differs by rounding, which optimisation enlarges.
+CLOSE = {"codes": 0, "dev_perplexity": 5e-2, "enrolment": 2e-2}
 SHIM = Path(__file__).resolve().parents[2] / "../shared/gpu/shim/run.sh"
 
 
@@ -22,8 +25,7 @@ def test_a_gpu_gives_the_numbers_of_the_cpu(tmp_path):
     for name, work in scenarios(tmp_path):
         expected, found = (work(torch.device(device)) for device in ("cpu", "cuda"))
         for key, values in expected.items():
-            # Codes are equal; the rest differs by rounding, which optimisation enlarges.
-            close = {"codes": 0, "enrolment": 2e-2}.get(name.split(",")[0] if "enrol" in name else key.split()[0], 1e-3)
+            close = CLOSE.get(name.split(",")[0] if "enrol" in name else key.split()[0], 1e-3)
             if not np.allclose(found[key], values, rtol=close, atol=close * np.abs(values).max()):
                 wrong.append(f"{name}, {key}: {np.abs(found[key] - values).max()}")
     assert wrong == []

@@ -173,7 +173,7 @@ def test_two_processes_see_what_one_would(tmp_path):
         status, output = processes.run(command, tmp_path, count, imported=["gan_task"])
         assert status == 0, output
         assert "50 points" in output
-        assert re.search(r"steps 0 to 12, least dev_error \d", output)
+        assert re.search(r"steps 0 to 12, dev_error \d+\.\d\d in best\.ckpt", output)
     curves = [[line for line in log(tmp_path / name) if "warning" not in line] for name in "12"]
     for one, other in zip(*curves, strict=True):
         assert other == pytest.approx(one, rel=1e-4)

@@ -65,7 +65,7 @@ class Task[Config: TaskConfig, Data, Model: nn.Module](ABC):
     Attributes
     ----------
     best
-        The measure on dev whose least value makes best.ckpt.
+        The measure on dev whose least value makes best.ckpt (see `better`).
     shown
         The values of the progress line, with the format of each.
     """
@@ -143,6 +143,10 @@ class Task[Config: TaskConfig, Data, Model: nn.Module](ABC):
         DataError
             Nothing can be measured on `dev`.
         """
+
+    def better(self, found: float, best: float, step: int) -> bool:
+        """Return whether a model of `step` steps, measured as `found`, replaces best.ckpt, measured as `best`."""
+        return found < best
 
     def warnings(
         self, model: Model, train: Mapping[str, float], dev: Mapping[str, float], validations: int

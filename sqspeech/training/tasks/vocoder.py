@@ -125,6 +125,10 @@ class VocoderTask(Task[VocoderConfig, VocoderData, VocoderModel]):
         validation = VocoderValidation(dev, device, decoded=self.config.inputs.codec is not None)
         return lambda trained: validation(trained.average, trained.losses)
 
+    def better(self, found: float, best: float, step: int) -> bool:
+        """See `Task`; losses on dev do not tell what discriminators bring: from then on the newest is best."""
+        return self.phase(step - 1) == "adversarial" or super().better(found, best, step)
+
     def content(self, model: VocoderModel, about: Mapping[str, Any], training: Mapping[str, Any]) -> dict[str, Any]:
         """See `Task`; `vocoder` is for `attach-vocoder`."""
         vocoder = {"name": "neural", "network": asdict(self.config.network), "prefix": AVERAGE}

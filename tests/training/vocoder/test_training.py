@@ -67,3 +67,14 @@ def test_the_average_follows_the_weights(place):
         share = min(0.998, (1 + number) / (10 + number))
         wanted = share * wanted + (1 - share) * model.generator.last.bias.detach().double()
     torch.testing.assert_close(model.average.last.bias.double(), wanted, rtol=1e-5, atol=1e-6)
+
+
+def test_the_best_is_the_newest_once_there_are_discriminators(place, tmp_path):
+    task = place.task(place.adversarial)
+    begin = task.config.discriminators.begin
+    assert not task.better(2.0, 1.0, begin)
+    assert task.better(1.0, 2.0, begin)
+    assert task.better(2.0, 1.0, begin + 1)
+    assert not place.task().better(2.0, 1.0, begin + 1)
+    trained(place, tmp_path, place.adversarial, [6])
+    assert read_checkpoint(tmp_path / "best.ckpt", CPU)["training"]["step"] == 6
