@@ -96,7 +96,7 @@ def measure_speed(checkpoint: Path, samples: list[Samples]) -> dict[str, float]:
 def parts(converter: Converter, samples: Sequence[Samples]) -> dict[str, Callable[[], object]]:
     """Return the work of each part of a conversion, of all of the network, and of Harvest in place of F0."""
     codec, hop = converter.codec, converter.trained.config.features.hop_length
-    neural = codec.find_vocoder("neural")
+    neural = codec.vocoders.find("neural")
     tracks = [track_f0(each, RATE, hop) for each in samples]
     noises = [aperiodicity(each, f0, RATE, hop) for each, f0 in zip(samples, tracks, strict=True)]
     sources = [Excitation(f0=f0, aperiodicity=noise) for f0, noise in zip(tracks, noises, strict=True)]

@@ -21,10 +21,11 @@ from sqspeech.codec.speakers import find_speaker
 from sqspeech.codec.stream import UnitStream
 from sqspeech.codec.synthesis import Synthesizer
 from sqspeech.codec.units import Matrix, Precision, UnitInfo, Units
-from sqspeech.errors import ConfigError, DataError
+from sqspeech.codec.vocoder_choice import VocoderChoice
+from sqspeech.errors import ConfigError
 from sqspeech.hub import CHECKPOINT, download
 from sqspeech.pitch import Excitation
-from sqspeech.vocoders import Vocoder, build_vocoder, without_pitch
+from sqspeech.vocoders import Vocoder
 
 type Samples = NDArray[np.float32]
 
@@ -55,6 +56,8 @@ class Codec:
     ----------
     encoder, synthesizer
         The two halves, on recordings of any length and for several speakers at once.
+    vocoders
+        The choice of a vocoder.
     """
 
     def __init__(
@@ -68,8 +71,7 @@ class Codec:
         self.trained, self.precision, self.smooth = trained, precision, smooth
         self.encoder = ChunkedEncoder(trained, precision)
         self.synthesizer = Synthesizer(trained, self.encoder)
-        self._vocoders = dict[str, Vocoder]()
-        self.vocoder = self.find_vocoder(vocoder) if vocoder else None
+        self.vocoders = VocoderChoice(trained, vocoder)
 
     @classmethod
     def load(
@@ -274,7 +276,7 @@ class Codec:
             unknown; or the vocoder needs a pitch, and there is none.
         """
         known, target = check_units(units, self.trained), find_speaker(self.trained, speaker)
-        return self.synthesizer.decode(known, target, self.vocoder_for_units(vocoder, pitch), pitch), self.sample_rate
+        return self.synthesizer.decode(known, target, self.vocoders.for_units(vocoder, pitch), pitch), self.sample_rate
 
     def convert(
         self,
@@ -322,7 +324,7 @@ class Codec:
         samples = samples_of(audio, sample_rate, self.sample_rate)
         out = np.zeros(len(samples), np.float32)
         self.synthesizer.convert(
-            [out], samples, [target], self.for_speech(vocoder), pitch=rule, source=source, coded=coded
+            [out], samples, [target], self.vocoders.for_speech(vocoder), pitch=rule, source=source, coded=coded
         )
         return out, self.sample_rate
 
@@ -331,37 +333,4 @@ class Codec:
 
         WORLD refined when None, unless there is one: the best copy, though not the best of what a model decodes.
         """
-        return self.synthesizer.copy(samples, self.find_vocoder(vocoder or self.vocoder or "world_refined"))
-
-    def find_vocoder(self, vocoder: Vocoder | str) -> Vocoder:
-        """Return a vocoder of a name, which is built once, or the one given.
-
-        Raises
-        ------
-        ConfigError
-            There is none of this name, or it must be trained and the model has none.
-        """
-        if not isinstance(vocoder, str):
-            return vocoder
-        if vocoder not in self._vocoders:
-            own = self.trained.vocoder
-            named = own if own and own.name == vocoder else build_vocoder(vocoder, self.trained.config.features)
-            self._vocoders[vocoder] = named
-        return self._vocoders[vocoder]
-
-    def for_speech(self, vocoder: Vocoder | str | None = None) -> Vocoder:
-        """Return the vocoder of recordings that are converted or copied; raises as `find_vocoder` does."""
-        return self.find_vocoder(vocoder or self.vocoder or self.trained.vocoder or "world")
-
-    def vocoder_for_units(self, vocoder: Vocoder | str | None = None, pitch: Excitation | None = None) -> Vocoder:
-        """Return the vocoder that `decode` uses; raises DataError where it needs a pitch and there is none."""
-        if vocoder is None and pitch is not None:
-            return self.for_speech(None)
-        usable = without_pitch()
-        chosen = self.find_vocoder(vocoder or usable[0])
-        if chosen.needs_excitation and pitch is None:
-            raise DataError(
-                f"the vocoder {chosen.name} needs a pitch, which units do not hold; give one, or take a vocoder that "
-                f"needs none: {', '.join(usable)}"
-            )
-        return chosen
+        return self.synthesizer.copy(samples, self.vocoders.for_copies(vocoder))

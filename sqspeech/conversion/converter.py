@@ -38,7 +38,7 @@ class Converter:
 
     def __init__(self, trained: TrainedModel, vocoder: Vocoder | str | None = None) -> None:
         self.codec = Codec(trained)
-        self.vocoder: Vocoder = self.codec.for_speech(vocoder)
+        self.vocoder: Vocoder = self.codec.vocoders.for_speech(vocoder)
 
     @classmethod
     def load(

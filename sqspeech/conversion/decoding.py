@@ -108,7 +108,7 @@ def decode_all(
         The units are another model's, a target is unknown, or the vocoder needs a pitch.
     """
     check_origin(units.info, codec.trained)
-    chosen = codec.vocoder_for_units(vocoder)
+    chosen = codec.vocoders.for_units(vocoder)
     for target in {target for request in requests for target in request.targets}:
         find_speaker(codec.trained, target)
     rows, failures = decode_rows(codec, units, requests, output, chosen, workers=workers)

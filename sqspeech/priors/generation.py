@@ -88,7 +88,7 @@ def generate(
     """
     check_origin(prior.info, codec.trained)
     find_speaker(codec.trained, speaker)
-    chosen, failures = codec.vocoder_for_units(vocoder), Failures()
+    chosen, failures = codec.vocoders.for_units(vocoder), Failures()
     samples = {found.utt_id: found for found in _samples(prior, codec, speaker, request, prompts, failures)}
     if not samples:
         return 0, failures

@@ -75,7 +75,7 @@ class Work:
         return {
             "speakers": trained.speakers,
             "vocoders": trained.vocoders,
-            "vocoder": Codec(trained).for_speech().name,
+            "vocoder": Codec(trained).vocoders.for_speech().name,
             "rate": trained.config.features.sample_rate,
             "units": None if size is None else {"rate": Codec(trained).info.frame_rate, "size": size},
         }

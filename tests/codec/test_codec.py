@@ -117,7 +117,7 @@ def test_a_vocoder_that_needs_a_pitch_names_those_that_need_none(codec):
         codec.decode(units, "f1", vocoder="world")
     with pytest.raises(ConfigError, match="no vocoder 'wrld'; the nearest is world"):
         codec.decode(units, "f1", vocoder="wrld")
-    assert codec.vocoder_for_units().name == "griffin_lim"
+    assert codec.vocoders.for_units().name == "griffin_lim"
 
 
 def test_a_pitch_that_is_given_is_that_of_the_speech(codec):

@@ -20,7 +20,7 @@ def test_a_conversion_tells_how_many_seconds_are_done(vocoder, searching):
     codec, told = Codec(make_model()), list[float]()
     targets = [find_speaker(codec.trained, name) for name in ("a", "b")]
     outs = [np.zeros_like(SAMPLES) for _ in targets]
-    codec.synthesizer.convert(outs, SAMPLES, targets, codec.find_vocoder(vocoder), pitch=KEEP, advance=told.append)
+    codec.synthesizer.convert(outs, SAMPLES, targets, codec.vocoders.find(vocoder), pitch=KEEP, advance=told.append)
     seconds = len(SAMPLES) / codec.sample_rate
     assert sum(told) == pytest.approx(2 * seconds)
     assert len(told) == (2 if searching else 0) + 4

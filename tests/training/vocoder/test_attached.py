@@ -16,15 +16,15 @@ from sqspeech.errors import CheckpointError
 def test_one_file_makes_speech(place, speaking, experiment, tmp_path):
     codec, plain = Codec.load(speaking), Codec.load(experiment.checkpoint)
     recording = next((experiment.root / "corpus/test").glob("*.wav"))
-    assert codec.for_speech().name == "neural"
-    assert plain.for_speech().name == "world"
+    assert codec.vocoders.for_speech().name == "neural"
+    assert plain.vocoders.for_speech().name == "world"
     made, other = (each.convert(recording, to="f1")[0] for each in (codec, plain))
     assert not np.array_equal(made, other)
     higher = codec.convert(recording, to="f1", pitch="+12")[0]
     assert not np.array_equal(made, higher)
     # Without a pitch units are decoded by what needs none, and the units are the codec's.
     units = plain.encode(recording)
-    assert codec.vocoder_for_units().name == "griffin_lim"
+    assert codec.vocoders.for_units().name == "griffin_lim"
     np.testing.assert_array_equal(codec.decode(units, "f1")[0], plain.decode(units, "f1")[0])
     run("convert", speaking, recording, "--to", "f1", "-o", tmp_path / "out")
     manifest = json.loads((tmp_path / "out/manifest.json").read_text())
