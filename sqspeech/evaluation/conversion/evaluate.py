@@ -97,6 +97,7 @@ class _ConversionEvaluation:
         self.converter, self.data, self.failures, self._judged = converter, data, Failures(), judged
         self.values: dict[str, list[Values]] = defaultdict(list)
         trained = converter.trained
+        self._genders = train.spk2gender | data.spk2gender  # a target need not be in `data`
         self._codec = converter.codec if trained.model.quantizer.codebook_size is not None else None
         self._recordings = {name: self._speech(samples) for name, samples in recordings.items()}
         self._test = ConversionTestData(
@@ -139,7 +140,7 @@ class _ConversionEvaluation:
         reference = self._recordings[same.utt_id] if same else None
         converted = made.speech[CONVERSION]
         values = self._measure(self._speech(converted), target, recording, reference)
-        kinds = (CONVERSION, *gender_kinds(self.data, source.spk_id, target))
+        kinds = (CONVERSION, *gender_kinds(self._genders, source.spk_id, target))
         for kind in kinds:
             self.values[kind].append(values)
         if self._judged:

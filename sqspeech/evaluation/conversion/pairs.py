@@ -1,7 +1,7 @@
 """Pairs of source and target recordings."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import permutations
 
 from sqspeech.data.data_dir import DataDir, Utterance
@@ -31,9 +31,9 @@ def same_text(data: DataDir, source: Utterance, target: str) -> Utterance | None
     return next(same, None)
 
 
-def gender_kinds(data: DataDir, source: str, target: str) -> tuple[str, ...]:
+def gender_kinds(genders: Mapping[str, str], source: str, target: str) -> tuple[str, ...]:
     """Return `same_gender` or `cross_gender` for two speakers; nothing where a gender is not known."""
-    one, other = data.spk2gender.get(source), data.spk2gender.get(target)
+    one, other = genders.get(source), genders.get(target)
     if one is None or other is None:
         return ()
     return ("same_gender",) if one == other else ("cross_gender",)

@@ -44,6 +44,15 @@ def test_every_kind_is_measured_and_genders_are_distinguished(measure):
     assert 0 < found["real_time_factor"] < 10
 
 
+def test_a_gender_may_be_known_from_the_training_speech_alone(converter, measure, tmp_path):
+    train = DataDir.read(tmp_path / "data")
+    data = DataDir(tuple(utterance for utterance in train if utterance.spk_id == "f1"), {"f1": "f"})
+    recordings = {utterance.utt_id: utterance.read(16000) for utterance in data}
+    (tmp_path / "pairs").write_text("f1-00 f1 m1\n")
+    found, _ = measure_conversion(converter, data, recordings, tmp_path / "pairs", train)
+    assert found["cross_gender"]["count"] == 1
+
+
 def test_the_figures_are_the_same_in_several_processes(measure):
     alone, together = (measure("f1-00 f1 m1", "f1-01 f1 m2", jobs=jobs)[0] for jobs in (1, 2))
     assert alone.pop("real_time_factor") > 0
