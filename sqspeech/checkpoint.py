@@ -176,7 +176,8 @@ class TrainedModel:
         check_is_codec(content, path)
         config = ExperimentConfig.from_dict(content["config"], str(path))
         model = build_model(config, len(content["speakers"])).to(device)
-        model.load_state_dict(content["model"])
+        used = {name: weights for name, weights in content["model"].items() if not name.startswith("discriminator.")}
+        model.load_state_dict(used)
         if stages is not None:
             model.quantizer = first_stages(model.quantizer, stages)
         return cls(

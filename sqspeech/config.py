@@ -73,6 +73,22 @@ class TrainingConfig(EngineConfig):
     temperature_decay: float = Field(default=1e-5, ge=0)
 
 
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class DiscriminatorConfig:
+    """The adversarial phase of a training, from step `begin` on; there is none where it is null.
+
+    From then on encoder and quantiser stay as they are, and so the units. The decoder is trained against a
+    discriminator of log-mels with convolutions of `channels`. Its learning rate falls from `learning_rate` to a tenth
+    of it; that of the discriminator stays. The weights are of the decoder's losses beside the reconstruction term.
+    """
+
+    begin: int | None = Field(default=None, ge=0)
+    channels: tuple[int, ...] = Field(default=(16, 32, 64, 64), min_length=3)
+    learning_rate: float = Field(default=5e-4, gt=0)
+    adversarial_weight: float = Field(default=0.03, ge=0)
+    matching_weight: float = Field(default=0.1, ge=0)
+
+
 class TaskConfig:
     """Base of the configuration of a training: a frozen dataclass of sections, of which the engine reads `training`."""
 
@@ -108,6 +124,7 @@ class ExperimentConfig(TaskConfig):
     quantizer: Annotated[QuantizerConfig, _QUANTIZER] = Field(default_factory=_QUANTIZER.build)
     decoder: Annotated[Any, _DECODER] = Field(default_factory=_DECODER.build)
     crops: CropConfig = CropConfig()
+    discriminator: DiscriminatorConfig = DiscriminatorConfig()
     training: TrainingConfig = TrainingConfig()
 
     @model_validator(mode="after")

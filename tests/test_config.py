@@ -51,10 +51,13 @@ def _keys(values: dict) -> dict:
 VOCODERS = {
     "librispeech/vocoder_small": 0.5,
     "librispeech/vocoder": 1.7,
+    "librispeech/vocoder_gpu": 1.7,
     "librispeech/vocoder_large": 13.6,
     "mini/vocoder": 0.5,
     "vctk/vocoder": 1.7,
+    "vctk/vocoder_gpu": 1.7,
     "zerospeech2019/vocoder": 1.7,
+    "zerospeech2019/vocoder_gpu": 1.7,
 }
 
 

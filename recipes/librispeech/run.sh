@@ -3,8 +3,8 @@
 # --corpus is a Kaldi data directory of Mini-LibriSpeech with phones.item and phones.ctm; see README.md.
 # --config and --prior name files in conf/; a vq_ema has no posteriors, so give it --soft=;
 # --judges all (or words, quality, speaker, aligned) adds the measures of other models, with sqspeech[judges];
-# --vocoder vocoder also trains conf/vocoder.yaml on what the model decodes, and makes speech with it (or vocoder_small,
-# or vocoder_large on a GPU); --jobs is the number of processes, --device is auto, cpu or cuda.
+# --vocoder vocoder also trains conf/vocoder.yaml on what the model decodes, and makes speech with it (or vocoder_small;
+# vocoder_gpu or vocoder_large on a GPU); --jobs is the number of processes, --device is auto, cpu or cuda.
 cd "$(dirname "$0")" || exit
 config=plus prior=prior corpus=downloads/librispeech soft=soft judges='' vocoder='' jobs=2 device=auto
 . ../stages.sh

@@ -37,6 +37,11 @@ class SQVAE(nn.Module):
 
     Of the squared error that `reconstruction` is made of, the part that a band's mean over the crop has counts
     `level_weight`-fold (see `reconstruction_error`); `mse` is the plain one.
+
+    Attributes
+    ----------
+    discriminator
+        Of a training that has one; a use of the model has none.
     """
 
     def __init__(
@@ -52,6 +57,7 @@ class SQVAE(nn.Module):
     ) -> None:
         super().__init__()
         self.objective, self.level_weight = objective, level_weight
+        self.discriminator: nn.Module | None = None
         self.quantizer = build_quantizer(quantizer)
         width = self.quantizer.dim + self.quantizer.extra_channels
         self.encoder = ENCODERS.of(encoder)(encoder, n_mels, width)
@@ -73,15 +79,21 @@ class SQVAE(nn.Module):
             quantized = self.quantizer(*latents, temperature)
         with record_function("sqspeech::decoder"):
             mel_hat = self.decoder(quantized.z, speaker)
-        target = self.geometry.target(mel)
-        mse = weighted = _over_processes(mean_squared_error(mel_hat, target))
-        if self.level_weight != 1:
-            weighted = _over_processes(reconstruction_error(mel_hat, target, self.level_weight))
+        mse, weighted = self.errors(mel_hat, self.geometry.target(mel))
         size = mel_hat.shape[1] * mel_hat.shape[2]
         reconstruction = weighted if self.objective == "mse" else ar_elbo(weighted, size)
         return SQVAEOutput(
             loss=reconstruction + quantized.loss, reconstruction=reconstruction, mse=mse, quantized=quantized
         )
+
+    def errors(
+        self, mel_hat: Float[Tensor, "B T M"], mel: Float[Tensor, "B T M"]
+    ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+        """Return the mean squared error, and that of the reconstruction term, over the rows of all processes."""
+        mse = _over_processes(mean_squared_error(mel_hat, mel))
+        if self.level_weight == 1:
+            return mse, mse
+        return mse, _over_processes(reconstruction_error(mel_hat, mel, self.level_weight))
 
     def quantize(
         self,

@@ -58,3 +58,10 @@ def test_the_host_gets_through_on_a_gpu(tmp_path):
 def test_each_phase_of_two_optimizers_becomes_a_graph(tmp_path):
     wanted = ["device: 2 graphs, 4 launched, 0 faults", "host: 2 graphs, 4 launched, 0 faults"]
     assert on_pretended_gpu("two_optimizers.py", tmp_path) == wanted
+
+
+@needs_shim
+def test_the_phase_with_a_discriminator_becomes_a_graph(tmp_path):
+    lines = on_pretended_gpu("adversarial_phase.py", tmp_path)
+    assert len(lines) == 6
+    assert all(line.endswith(": 2 graphs, 6 launched, 0 faults") for line in lines)

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
-from torch.optim import Optimizer
+from torch.optim import Adam, Optimizer
 
 from sqspeech.checkpoint import build_model, checkpoint_content
 from sqspeech.config import ExperimentConfig
@@ -21,7 +21,12 @@ from sqspeech.training.codebook_faults import find_faults
 from sqspeech.training.dev_metrics import Validation
 from sqspeech.training.process_group import processes_here
 from sqspeech.training.schedules import learning_rate, temperature
+from sqspeech.training.spectrum_discriminator import SpectrumDiscriminator, sharpen
 from sqspeech.training.tasks.base import TASKS, Batch, Residency, Task, Update
+
+DISCRIMINATOR_BETAS = (0.5, 0.9)
+# The share of its learning rate with which the decoder ends its adversarial phase.
+LAST_RATE = 0.1
 
 
 @TASKS.register("sqvae", config=ExperimentConfig)
@@ -35,6 +40,7 @@ class SqvaeTask(Task[ExperimentConfig, FeatureStore, SQVAE]):
         "commitment": "commitment {:.3g}",
         "log_variance": "log σ² {:.2f}",
         "temperature": "τ {:.2f}",
+        "discriminator": "discriminator {:.2f}",
         "dev_mse_db2": "| dev {:.1f} dB²",
         "dev_perplexity": "perplexity {:.0f}",
         "dev_active_codes": "codes {:.0f}",
@@ -47,7 +53,11 @@ class SqvaeTask(Task[ExperimentConfig, FeatureStore, SQVAE]):
 
     def model(self, train: FeatureStore) -> SQVAE:
         """See `Task`."""
-        return build_model(self.config, len(train.data.speakers))
+        speakers, discriminator = len(train.data.speakers), self.config.discriminator
+        model = build_model(self.config, speakers)
+        if discriminator.begin is not None:
+            model.discriminator = SpectrumDiscriminator(discriminator, speakers)
+        return model
 
     def batches(
         self, model: SQVAE, train: FeatureStore, device: torch.device, residency: Residency, part: tuple[int, int]
@@ -63,30 +73,57 @@ class SqvaeTask(Task[ExperimentConfig, FeatureStore, SQVAE]):
         return Crops(frames, speakers, crops, seed=self.config.training.seed, part=part, context=context)
 
     def schedule(self, step: int) -> dict[str, float]:
-        """Return the Gumbel temperature and the learning rate."""
-        training = self.config.training
-        return {"temperature": temperature(training, step), "learning_rate": learning_rate(training, step)}
+        """Return the Gumbel temperature and the learning rates."""
+        training, discriminator = self.config.training, self.config.discriminator
+        rates = {"temperature": temperature(training, step), "learning_rate": learning_rate(training, step)}
+        if discriminator.begin is None:
+            return rates
+        done = max(0, step - discriminator.begin) / max(1, training.steps - discriminator.begin)
+        rate = discriminator.learning_rate
+        return {**rates, "decoder_rate": rate * (1 - (1 - LAST_RATE) * done), "discriminator_rate": rate}
+
+    def phase(self, step: int) -> str:
+        """Return `adversarial` where the units are fixed and the decoder has a discriminator."""
+        begin = self.config.discriminator.begin
+        return "adversarial" if begin is not None and step >= begin else ""
 
     def optimizers(self, model: SQVAE, values: Mapping[str, Tensor]) -> dict[str, Optimizer]:
         """See `Task`."""
-        rate = values["learning_rate"]
-        on_gpu = rate.device.type == "cuda"
-        return {"model": torch.optim.Adam(model.parameters(), lr=rate, fused=True, capturable=on_gpu)}
+        on_gpu = values["learning_rate"].device.type == "cuda"
+        settings: dict[str, Any] = {"fused": True, "capturable": on_gpu}
+        own = [weights for name, weights in model.named_parameters() if not name.startswith("discriminator.")]
+        found: dict[str, Optimizer] = {"model": Adam(own, lr=values["learning_rate"], **settings)}
+        if model.discriminator is not None:
+            rate, betas = values["discriminator_rate"], DISCRIMINATOR_BETAS
+            found["decoder"] = Adam(model.get_submodule("decoder").parameters(), lr=values["decoder_rate"], **settings)
+            found["discriminator"] = Adam(model.discriminator.parameters(), lr=rate, betas=betas, **settings)
+        return found
 
     def step(
         self, model: SQVAE, batch: Batch, values: Mapping[str, Tensor], update: Update, phase: str
     ) -> Mapping[str, Tensor]:
         """See `Task`."""
+        if phase == "adversarial":
+            assert isinstance(model.discriminator, SpectrumDiscriminator)
+            statistics = dict(sharpen(model, model.discriminator, self.config.discriminator, batch, update))
+            return {"mse_db2": self._in_db2(statistics.pop("mse")), **statistics}
         mel, speaker = batch
         output = model(mel, speaker, values["temperature"])
         norm = update("model", output.loss)
         return {
             "loss": output.loss,
             "reconstruction": output.reconstruction,
-            "mse_db2": output.mse * self.config.features.top_db**2,
+            "mse_db2": self._in_db2(output.mse),
             **output.quantized.statistics,
             "gradient_norm": norm,
         }
+
+    def _in_db2(self, mse: Tensor) -> Tensor:
+        return mse * self.config.features.top_db**2
+
+    def better(self, found: float, best: float, step: int) -> bool:
+        """See `Task`; errors on dev do not tell what a discriminator brings: from then on the newest is best."""
+        return self.phase(step - 1) == "adversarial" or super().better(found, best, step)
 
     def dev_metrics(
         self, model: SQVAE, train: FeatureStore, dev: FeatureStore, device: torch.device
