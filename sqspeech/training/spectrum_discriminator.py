@@ -1,6 +1,7 @@
 """Discriminator of log-mels, and the phase of a training in which it sharpens what a decoder makes of fixed units."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import torch
 from jaxtyping import Float, Int
@@ -67,7 +68,8 @@ def sharpen(
     with record_function("sqspeech::discriminator"):
         with torch.no_grad():
             real = discriminator(target, speaker)
-        found = discriminator(made, speaker)
+        with _fixed(discriminator):
+            found = discriminator(made, speaker)
     mse, weighted = model.errors(made, target)
     size = made.shape[1] * made.shape[2]
     adversarial = config.adversarial_weight * adversarial_loss([found])
@@ -82,6 +84,14 @@ def sharpen(
         "discriminator_norm": norm,
         "gradient_norm": update("decoder", total),
     }
+
+
+@contextmanager
+def _fixed(module: nn.Module) -> Iterator[None]:
+    """Compute without gradients with respect to a module, which would take time and be thrown away."""
+    module.requires_grad_(False)
+    yield
+    module.requires_grad_(True)
 
 
 @torch.no_grad()
