@@ -6,14 +6,11 @@ import pytest
 import torch
 import yaml
 from capture_watch import Watch
-from corpus import CONFIG, write_corpus
+from corpus import CONFIG
 from training_steps import QUANTIZERS
 
 from sqspeech.checkpoint import TrainedModel, build_model, read_checkpoint
 from sqspeech.config import DiscriminatorConfig, ExperimentConfig
-from sqspeech.data.data_dir import DataDir
-from sqspeech.data.feature_extraction import extract_features
-from sqspeech.data.feature_store import FeatureStore
 from sqspeech.training import Trainer
 from sqspeech.training.spectrum_discriminator import SpectrumDiscriminator, relative_distance, sharpen, units_of
 from sqspeech.training.step import TrainingStep
@@ -30,14 +27,6 @@ def config(quantizer: dict | None = None, decoder: str = "gru") -> ExperimentCon
     values["decoder"] |= {"name": decoder}
     values["discriminator"] = {"begin": BEGIN, "channels": [2, 3, 4]}
     return ExperimentConfig.from_dict(values, "test")
-
-
-@pytest.fixture(scope="module")
-def stores(tmp_path_factory) -> tuple[FeatureStore, FeatureStore]:
-    root = tmp_path_factory.mktemp("dump")
-    for name, sentences in (("train", range(3)), ("dev", range(3, 4))):
-        extract_features(DataDir.read(write_corpus(root / name, sentences)), root / "dump" / name, config().features)
-    return FeatureStore.open(root / "dump/train"), FeatureStore.open(root / "dump/dev")
 
 
 def make_step(stores, config: ExperimentConfig) -> TrainingStep:

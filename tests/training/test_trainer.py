@@ -7,12 +7,10 @@ from dataclasses import replace
 import pytest
 import torch
 import yaml
-from corpus import CONFIG, SPEAKERS, write_corpus
+from corpus import CONFIG, SPEAKERS
 
 from sqspeech.checkpoint import TrainedModel, read_checkpoint
 from sqspeech.config import ExperimentConfig, TrainingConfig, load_config
-from sqspeech.data.data_dir import DataDir
-from sqspeech.data.feature_extraction import extract_features
 from sqspeech.data.feature_store import FeatureStore
 from sqspeech.errors import ConfigError, DataError, SqspeechError
 from sqspeech.evaluation.evaluate import evaluate
@@ -23,14 +21,6 @@ from sqspeech.training.step import TrainingStep
 
 EXPERIMENT = ExperimentConfig.from_dict(yaml.safe_load(CONFIG), "test")
 CPU = torch.device("cpu")
-
-
-@pytest.fixture(scope="module")
-def stores(tmp_path_factory) -> tuple[FeatureStore, FeatureStore]:
-    root = tmp_path_factory.mktemp("dump")
-    for name, sentences in (("train", range(3)), ("dev", range(3, 4))):
-        extract_features(DataDir.read(write_corpus(root / name, sentences)), root / "dump" / name, EXPERIMENT.features)
-    return FeatureStore.open(root / "dump/train"), FeatureStore.open(root / "dump/dev")
 
 
 def run(stores, exp, **training) -> Trainer:
