@@ -41,9 +41,7 @@ def weights_of(step: TrainingStep) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize("decoder", ["gru", "conv"])
-@pytest.mark.parametrize(
-    "quantizer", ["gaussian_sq_reset", "vq_ema_reset", "residual_vq_ema", "residual_dropout", "gaussian_vae"]
-)
+@pytest.mark.parametrize("quantizer", SEVERAL)
 def test_the_units_stay_and_decoder_and_discriminator_learn(stores, quantizer, decoder):
     step = make_step(stores, config(QUANTIZERS[quantizer], decoder))
     for number in range(BEGIN):
