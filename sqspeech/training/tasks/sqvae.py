@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
-from torch.optim import Adam, Optimizer
+from torch.optim import Optimizer
 
 from sqspeech.checkpoint import build_model, checkpoint_content
 from sqspeech.config import ExperimentConfig
@@ -92,11 +92,13 @@ class SqvaeTask(Task[ExperimentConfig, FeatureStore, SQVAE]):
         on_gpu = values["learning_rate"].device.type == "cuda"
         settings: dict[str, Any] = {"fused": True, "capturable": on_gpu}
         own = [weights for name, weights in model.named_parameters() if not name.startswith("discriminator.")]
-        found: dict[str, Optimizer] = {"model": Adam(own, lr=values["learning_rate"], **settings)}
+        found: dict[str, Optimizer] = {"model": torch.optim.Adam(own, lr=values["learning_rate"], **settings)}
         if model.discriminator is not None:
-            rate, betas = values["discriminator_rate"], DISCRIMINATOR_BETAS
-            found["decoder"] = Adam(model.get_submodule("decoder").parameters(), lr=values["decoder_rate"], **settings)
-            found["discriminator"] = Adam(model.discriminator.parameters(), lr=rate, betas=betas, **settings)
+            decoder, betas = model.get_submodule("decoder").parameters(), DISCRIMINATOR_BETAS
+            found["decoder"] = torch.optim.Adam(decoder, lr=values["decoder_rate"], **settings)
+            found["discriminator"] = torch.optim.Adam(
+                model.discriminator.parameters(), lr=values["discriminator_rate"], betas=betas, **settings
+            )
         return found
 
     def step(
