@@ -13,9 +13,10 @@ import torch
 from gpu.scenarios import scenarios
 
 HERE = Path(__file__).parent
-# Codes are equal, but where two codewords are equally near as far as rounding tells: on the unit sphere of vMF those of
-# an untrained model can be. The rest differs by rounding, which optimisation enlarges.
-CLOSE = {"codes": 0, "dev_perplexity": 5e-2, "enrolment": 2e-2}
+# Codes are equal; the rest differs by rounding, which optimisation enlarges.
+CLOSE = {"codes": 0, "enrolment": 2e-2}
+# On the unit sphere, to which vMF projects them, codewords of an untrained model can tie as far as rounding tells.
+TIED = 5e-2
 SHIM = Path(__file__).resolve().parents[2] / "../shared/gpu/shim/run.sh"
 
 
@@ -26,6 +27,7 @@ def test_a_gpu_gives_the_numbers_of_the_cpu(tmp_path):
         expected, found = (work(torch.device(device)) for device in ("cpu", "cuda"))
         for key, values in expected.items():
             close = CLOSE.get(name.split(",")[0] if "enrol" in name else key.split()[0], 1e-3)
+            close = TIED if "vmf_sq" in name and key == "dev_perplexity" else close
             if not np.allclose(found[key], values, rtol=close, atol=close * np.abs(values).max()):
                 wrong.append(f"{name}, {key}: {np.abs(found[key] - values).max()}")
     assert wrong == []
